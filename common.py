@@ -16,7 +16,7 @@ COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 # reaches it only if all points of a component agree to about six decimals.
 VARIANCE_FLOOR = 1e-12
 
-# Beyond these a squared distance over a variance would overflow to infinity, and a posterior to NaN.
+# Beyond these a squared distance over a variance may overflow, and a posterior become NaN.
 LARGEST, SMALLEST_VARIANCE = 1e100, 1e-100
 
 
@@ -86,8 +86,8 @@ def centred(X):
         points: (n, d) array, X - centre
         squares: (n,) array, the squared length of each row of points
     """
-    # Rounded to a power of two near a thousandth of the column's range: whole numbers and halves stay
-    # exact when it is subtracted, so points that are equally far from two means stay so.
+    # Rounded to a multiple of a power of two, about a thousandth of the column's range: with it
+    # taken off, whole numbers stay exact, and so a tie between two means stays a tie.
     step = np.ldexp(1.0, np.frexp(np.ptp(X, axis=0))[1] - 10)
     centre = np.rint(X.mean(axis=0) / step) * step
     points = X - centre
@@ -124,7 +124,7 @@ def rmse(X, Y):
     X, Y = np.asarray(X, dtype=float), np.asarray(Y, dtype=float)
     if X.shape != Y.shape or X.size == 0:
         raise ValueError(
-            f"Y: wanted the shape of X and an entry at least, came {Y.shape} for X of shape {X.shape}"
+            f"Y: wanted at least one entry and the shape of X, {X.shape}, came {Y.shape}"
         )
     return float(np.sqrt(np.mean((X - Y) ** 2)))
 
@@ -153,27 +153,31 @@ def plot(X, mixture, post, title, ax=None):
         raise ValueError(f"X: wanted 2 columns to draw, came {X.shape[1]}")
     if ax is None:
         ax = plt.figure(figsize=(6, 5), layout="constrained").add_subplot()
-    radius = 0.012 * (np.ptp(X, axis=0).max() or np.sqrt(mixture.var.max()))
+    reach = np.sqrt(mixture.var)[:, None]  # of the circles
+    low = np.minimum(X.min(axis=0), (mixture.mu - reach).min(axis=0))
+    high = np.maximum(X.max(axis=0), (mixture.mu + reach).max(axis=0))
+    size = (high - low).max()
     ends = 360 * np.cumsum(post, axis=1)
-    for j, (mu, var) in enumerate(zip(mixture.mu, mixture.var)):
+    for j in range(len(mixture.mu)):
         colour = COLOURS[j % len(COLOURS)]
         slices = [
-            Wedge(X[u], radius, ends[u, j] - 360 * post[u, j], ends[u, j])
+            Wedge(X[u], 0.014 * size, ends[u, j] - 360 * post[u, j], ends[u, j])
             for u in np.flatnonzero(post[:, j] > 0.005)  # two degrees: less cannot be seen
         ]
         ax.add_collection(PatchCollection(slices, facecolor=colour, linewidth=0))
-        ax.add_patch(Circle(mu, np.sqrt(var), fill=False, edgecolor=colour, linewidth=2))
+        ax.add_patch(Circle(mixture.mu[j], reach[j, 0], fill=False, color=colour, linewidth=2))
         ax.annotate(
             str(j + 1),
-            mu,
+            mixture.mu[j],
             ha="center",
             va="center",
+            size="small",
             weight="bold",
-            bbox={"boxstyle": "circle", "facecolor": "white", "edgecolor": colour, "linewidth": 2},
+            bbox={"boxstyle": "circle, pad=0.15", "facecolor": "white", "edgecolor": colour},
         )
-    ax.update_datalim(mixture.mu)
-    ax.autoscale_view()
-    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_xlim(low[0] - 0.05 * size, high[0] + 0.05 * size)
+    ax.set_ylim(low[1] - 0.05 * size, high[1] + 0.05 * size)
+    ax.set_aspect("equal")
     ax.set_title(title)
     return ax
 
@@ -223,7 +227,7 @@ def read(path, ratings=False):
 
 
 def first_fault(path):
-    """Say what is wrong with the first line of a data file that np.loadtxt refuses, '' if none is."""
+    """Say where a data file that np.loadtxt refuses is wrong and how; '' if it is nowhere."""
     width = None
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         for number, line in enumerate(file, start=1):
@@ -255,9 +259,11 @@ def whole(name, number, smallest, largest):
 
 
 def real(name, array, shape):
-    """Return array as finite float64 of the given shape, in which None stands for any length >= 1."""
+    """Return array as finite float64 of this shape, in which None stands for any length >= 1."""
     if np.ma.isMaskedArray(array):
-        raise TypeError(f"{name}: wanted a plain array, 0 for a missing rating, came a masked array")
+        raise TypeError(
+            f"{name}: wanted a plain array, 0 for a missing rating, came a masked array"
+        )
     try:
         array = np.asarray(array)
         if not np.can_cast(array.dtype, np.float64, casting="same_kind"):

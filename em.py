@@ -135,4 +135,6 @@ def fill_matrix(X, mixture):
     """
     X, mixture, _ = common.check(X, mixture)
     post, _ = estep(X, mixture, prepare(X))
-    return np.where(X == 0, post @ mixture.mu, X)
+    X_pred = post @ mixture.mu
+    np.copyto(X_pred, X, where=X != 0)
+    return X_pred

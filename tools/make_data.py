@@ -1,7 +1,7 @@
 """Make the data files that the project ships: synthetic stand-ins for the course's own.
 
-    python tools/make_data.py            write them beside main.py
-    python tools/make_data.py --check    exit with 0 only if they are byte for byte what this writes
+python tools/make_data.py            write them beside main.py
+python tools/make_data.py --check    exit with 0 only if they are byte for byte what this writes
 """
 
 import argparse
@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMENT = "# Synthetic, made by tools/make_data.py: no real person's ratings, nothing of the course's."
+COMMENT = (
+    "# Synthetic, made by tools/make_data.py: no real person's ratings, nothing of the course's."
+)
 
 
 def toy():
