@@ -296,7 +296,8 @@ def draw_convergence(fits, best):
 
 def draw_user_types(X, mixture):
     """The mean rating of each movie, and how far each user type's mean is from it."""
-    overall = X.sum(axis=0) / np.maximum((X != 0).sum(axis=0), 1)
+    raters = np.count_nonzero(X, axis=0)
+    overall = np.where(raters > 0, X.sum(axis=0) / np.maximum(raters, 1), np.nan)
     movies, types = np.argsort(overall), np.argsort(-mixture.p)
     # No rating is 0: such a mean was never updated, because hardly anyone of the type rated it.
     difference = np.where(mixture.mu == 0, np.nan, mixture.mu - overall)[types][:, movies]
