@@ -198,16 +198,16 @@ def read(path, ratings=False):
             names the file and the place, what was wanted and what came
     """
     try:
-        with warnings.catch_warnings():
+        with open(path, encoding="utf-8-sig") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "input contained no data": told below
-            X = np.loadtxt(path, ndmin=2, encoding="utf-8-sig")
+            X = np.loadtxt(file, ndmin=2)
     except OSError as error:
         raise ValueError(f"{path}: wanted a readable file, came '{error.strerror}'") from error
     except ValueError as error:
         raise ValueError(f"{path}{first_fault(path) or f': {error}'}") from error
     if X.size == 0:
         raise ValueError(f"{path}: wanted rows of numbers, came an empty file or only comments")
-    if not np.isfinite(X).all():
+    if not (np.abs(X) <= LARGEST).all():
         raise ValueError(f"{path}{first_fault(path)}")
     if min(X.shape) < 2:
         raise ValueError(
@@ -234,11 +234,11 @@ def first_fault(path):
             words = line.split("#")[0].split()
             for word in words:
                 try:
-                    finite = np.isfinite(float(word))
+                    good = abs(float(word)) <= LARGEST
                 except ValueError:
-                    finite = False
-                if not finite:
-                    return f", line {number}: wanted finite numbers, came {word[:20]!r}"
+                    good = False
+                if not good:
+                    return f", line {number}: wanted numbers up to {LARGEST:g}, came {word[:20]!r}"
             if width is None and words:
                 width = len(words)
             if words and len(words) != width:
@@ -281,7 +281,7 @@ def real(name, array, shape):
     if not (array.min() >= -LARGEST and array.max() <= LARGEST):
         wrong = np.argwhere(~(np.abs(array) <= LARGEST))[0]
         raise ValueError(
-            f"{name}: wanted finite numbers up to {LARGEST:g} (0 for a missing rating), "
+            f"{name}: wanted finite numbers up to {LARGEST:g} (and 0 for a missing rating), "
             f"came {array[tuple(wrong)]} at index {tuple(map(int, wrong))}"
         )
     return array

@@ -4,7 +4,6 @@ Prints a table per model and saves pictures; --fill also writes the completed ra
 """
 
 import argparse
-import errno
 import os
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from typing import NamedTuple
 
 def progress(line):
     """Show a line on the terminal until the next one takes its place, if there is a terminal."""
-    if sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty():
         print(f"\r{line:<78}\r", end="", file=sys.stderr, flush=True)
 
 
@@ -154,18 +153,22 @@ def step_em(X, Y, options):
         panels += ["rmse_all", "rmse_missing"]
     title = "EM on the ratings: how many user types?"
     files = [
-        save(draw_selection(title, table, best, picked, panels), options.plots / PICTURES[2]),
-        save(draw_convergence(table[picked], fit), options.plots / PICTURES[3]),
-        save(draw_user_types(X, fit.mixture), options.plots / PICTURES[4]),
+        save(
+            draw_selection(title, table, best, picked, panels),
+            options.plots / "netflix_selection.png",
+        ),
+        save(draw_convergence(table[picked], fit), options.plots / "netflix_convergence.png"),
+        save(draw_user_types(X, fit.mixture), options.plots / "netflix_user_types.png"),
     ]
     if Y is None or not len(unknown):
-        print(f"{PICTURES[5]} is left out: no missing rating is known.", flush=True)
+        print("netflix_predictions.png is left out: no missing rating is known.", flush=True)
     else:
         figure = draw_predictions(X, Y, unknown, best[min(best)].mixture, fit.mixture)
-        files.append(save(figure, options.plots / PICTURES[5]))
+        files.append(save(figure, options.plots / "netflix_predictions.png"))
     if options.fill is not None:
         progress("writing the completed matrix")
-        files.append(replace(options.fill, lambda path: write_ratings(path, X, fit.mixture)))
+        X_pred = em.fill_matrix(X, fit.mixture)
+        files.append(replace(options.fill, lambda path: write_ratings(path, X, X_pred)))
     return files
 
 
@@ -421,9 +424,9 @@ def check_writable(option, path):
     wanted = f"{option}: wanted a file that can be written, came {path}"
     if path.exists() and not path.is_file():
         raise ValueError(f"{wanted}, which is no file")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise ValueError(f"{wanted}, which is read-only")
     try:
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise ValueError(f"{wanted} ({error.strerror})") from error
@@ -476,14 +479,14 @@ def inputs(options):
     return toy, X, Y
 
 
-def whole(least, most):
-    """An argparse type: a whole number from least to most, or without an upper end if None."""
+def whole(least, most=np.inf):
+    """An argparse type: a whole number from least to most."""
 
     def convert(text):
-        if not text.isdecimal() or int(text) < least or (most and int(text) > most):
-            upper = f" to {most}" if most else ""
+        if not (text.isdecimal() and least <= int(text) <= most):
+            upper = f"to {most}" if most < np.inf else "up"
             raise argparse.ArgumentTypeError(
-                f"wanted whole numbers from {least}{upper or ' on'}, came {text!r}"
+                f"wanted whole numbers from {least} {upper}, came {text!r}"
             )
         return int(text)
 
@@ -497,7 +500,7 @@ def arguments():
         epilog="Exit status: 0, 2 on bad input (with one line that says what), 130 on Ctrl-C.",
         allow_abbrev=False,
     )
-    parser.error = lambda message: stop(2, message)
+    parser.error = lambda message: stop(2, message.removeprefix("argument "))
     parser.add_argument(
         "--data",
         metavar="DIR",
@@ -513,33 +516,20 @@ def arguments():
         default=HERE / "plots",
         help="folder for the pictures, made if it is not there (default: plots beside main.py)",
     )
-    for option, metavar, least, most, default, text in [
-        (
-            "--seeds",
-            "S",
-            0,
-            2**32 - 1,
-            "0 1 2 3 4",
-            "seeds of the starts, the best of which counts",
-        ),
-        ("--toy-k", "K", 1, None, "1 2 3 4", "numbers of components to try on the toy data"),
-        (
-            "--netflix-k",
-            "K",
-            1,
-            10**6,
-            "1 2 4 6 8 12",
-            "numbers of user types to try on the ratings",
-        ),
-    ]:
+
+    def add_numbers(option, metavar, convert, default, text):
         parser.add_argument(
             option,
             metavar=metavar,
             nargs="*",
-            type=whole(least, most),
+            type=convert,
             default=[int(number) for number in default.split()],
             help=f"{text} (default: {default})",
         )
+
+    add_numbers("--seeds", "S", whole(0, 2**32 - 1), "0 1 2 3 4", "seeds of the starts to try")
+    add_numbers("--toy-k", "K", whole(1), "1 2 3 4", "numbers of components for the toy data")
+    add_numbers("--netflix-k", "K", whole(1), "1 2 4 6 8 12", "numbers of user types")
     parser.add_argument(
         "--fill",
         metavar="FILE",
@@ -562,10 +552,12 @@ def arguments():
 if __name__ == "__main__":
     try:
         main()
-        sys.stdout.flush()
+        print(end="", flush=True)  # so that what goes wrong with it goes wrong here
     except KeyboardInterrupt:
         stop(130, "interrupted; what is printed is finished")
-    except BrokenPipeError:
-        # Whoever read the output, such as head, has enough. Python's own flush must not fail again.
+    except OSError as error:
+        # Standard output is full or has lost its reader, such as head: spare Python's last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)  # as a program ends that dies of SIGPIPE
+        if isinstance(error, BrokenPipeError):
+            sys.exit(141)  # as a program ends that dies of SIGPIPE
+        stop(2, f"standard output: {error.strerror}")
