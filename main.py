@@ -76,6 +76,7 @@ def main():
     clusters = step_kmeans(toy, options)
     files = step_naive_em(toy, clusters, options)
     files += step_em(X, Y, options)
+    progress("")
     here = Path.cwd()
     files = [file.relative_to(here) if file.is_relative_to(here) else file for file in files]
     print("\nWritten:", *files, sep="\n  ")
@@ -161,6 +162,7 @@ def step_em(X, Y, options):
         save(draw_user_types(X, fit.mixture), options.plots / "netflix_user_types.png"),
     ]
     if Y is None or not len(unknown):
+        progress("")
         print("netflix_predictions.png is left out: no missing rating is known.", flush=True)
     else:
         figure = draw_predictions(X, Y, unknown, best[min(best)].mixture, fit.mixture)
@@ -368,7 +370,7 @@ def draw_predictions(X, Y, unknown, plain, mixture):
     # Five groups of as many users each, from the least to the most active
     ratings, owner = np.count_nonzero(X, axis=1), unknown // X.shape[1]
     users = np.unique(owner)
-    groups = np.array_split(users[np.argsort(ratings[users])], min(5, len(users)))
+    groups = np.array_split(users[np.argsort(ratings[users], kind="stable")], min(5, len(users)))
     lines = {f"K = {len(mixture.p)}, picked by BIC": (MISSING_COLOUR, X_pred)}
     if len(plain.p) < len(mixture.p):
         lines[f"K = {len(plain.p)}"] = (GREY, em.fill_matrix(X, plain))
