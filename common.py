@@ -119,14 +119,18 @@ def bic(X, mixture, log_likelihood):
 def rmse(X, Y):
     """Root of the mean squared difference over all entries of two arrays of the same shape.
 
-    In stars for ratings. Raises ValueError for arrays that are empty or differ in shape.
+    In stars for ratings. Raises ValueError for arrays that are empty, differ in shape or are not
+    finite.
     """
     X, Y = np.asarray(X, dtype=float), np.asarray(Y, dtype=float)
     if X.shape != Y.shape or X.size == 0:
         raise ValueError(
             f"Y: wanted at least one entry and the shape of X, {X.shape}, came {Y.shape}"
         )
-    return float(np.sqrt(np.mean((X - Y) ** 2)))
+    error = float(np.sqrt(np.mean((X - Y) ** 2)))
+    if not np.isfinite(error):
+        raise ValueError(f"X, Y: wanted finite numbers, came a difference of {error}")
+    return error
 
 
 def plot(X, mixture, post, title, ax=None):

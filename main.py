@@ -127,10 +127,11 @@ def step_em(X, Y, options):
     n, d = X.shape
     print(f"\nEM on netflix_incomplete.txt: {n} users x {d} movies, {np.mean(X != 0):.1%} of the")
     print(f"entries rated, best of {seeds_in_words(options.seeds)}")
+    unknown = np.array([], dtype=int)  # what is missing in X and known in Y, as np.take reads it
     if Y is None:
         print("RMSE: not known, there is no netflix_complete.txt")
     else:
-        unknown = np.flatnonzero((X == 0) & (Y != 0))  # positions, as np.take reads them
+        unknown = np.flatnonzero((X == 0) & (Y != 0))
         print("RMSE against netflix_complete.txt, in stars. all: every entry, the given ratings")
         print("counting as exact (the course's definition); missing: only the entries that are")
         print(f"missing and known there ({len(unknown)})")
@@ -150,7 +151,7 @@ def step_em(X, Y, options):
 
     progress("drawing")
     fit, panels = best[picked], ["score", "bic"]
-    if Y is not None:
+    if len(unknown):
         panels += ["rmse_all", "rmse_missing"]
     title = "EM on the ratings: how many user types?"
     files = [
@@ -161,12 +162,12 @@ def step_em(X, Y, options):
         save(draw_convergence(table[picked], fit), options.plots / "netflix_convergence.png"),
         save(draw_user_types(X, fit.mixture), options.plots / "netflix_user_types.png"),
     ]
-    if Y is None or not len(unknown):
-        progress("")
-        print("netflix_predictions.png is left out: no missing rating is known.", flush=True)
-    else:
+    if len(unknown):
         figure = draw_predictions(X, Y, unknown, best[min(best)].mixture, fit.mixture)
         files.append(save(figure, options.plots / "netflix_predictions.png"))
+    else:
+        progress("")
+        print("netflix_predictions.png is left out: no missing rating is known.", flush=True)
     if options.fill is not None:
         progress("writing the completed matrix")
         X_pred = em.fill_matrix(X, fit.mixture)

@@ -9,6 +9,7 @@ test.py). With the course's own files in it, its published figures are checked a
 import contextlib
 import hashlib
 import io
+import itertools
 import math
 import os
 import re
@@ -58,6 +59,20 @@ OURS = (HERE / "netflix_incomplete.txt").read_text(encoding="utf-8").startswith(
 
 class Case(unittest.TestCase):
     """A test case whose comparisons name the entry that is wrong."""
+
+    def setUp(self):
+        """Have a run that never stops fail its test instead of hanging it."""
+        steps = itertools.count(1)
+        for model in (kmeans, naive_em, em):
+
+            def estep(*arguments, model=model, real=model.estep, **options):
+                if next(steps) > 20_000:
+                    self.fail(f"{model.__name__}.run does not stop")
+                return real(*arguments, **options)
+
+            patch = mock.patch.object(model, "estep", estep)
+            patch.start()
+            self.addCleanup(patch.stop)
 
     def near(self, actual, expected, what, rtol=1e-10, atol=0.0):
         """Every entry of actual is near expected; 'what' may hold {0} and {1} for its indices."""
@@ -172,6 +187,7 @@ class Reference(Case):
     """The numbers of test_solutions.txt, which tools/make_reference.py or the course computed."""
 
     def setUp(self):
+        super().setUp()
         self.X = common.read(DATA / "test_incomplete.txt", ratings=True)
         self.gold = common.read(DATA / "test_complete.txt", ratings=True)
         self.want = self.sections((DATA / "test_solutions.txt").read_text(encoding="utf-8"))
@@ -781,6 +797,9 @@ class Calls(Case):
                 common.rmse(X, Y)
         with self.assertRaisesRegex(ValueError, "^Y: wanted at least one entry"):
             common.rmse([], [])
+        for bad in (np.nan, np.inf):
+            with self.assertRaisesRegex(ValueError, "^X, Y: wanted finite numbers"):
+                common.rmse([1.0, bad], [1.0, 2.0])
         # A sum of the weights that is off by rounding or printing is none of these.
         em.estep(X, mixture._replace(p=p * (1 + 1e-8)))
 
@@ -820,6 +839,7 @@ class Scores(Case):
 
 class Reader(Case):
     def setUp(self):
+        super().setUp()
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.path = Path(folder.name) / "some_data.txt"
@@ -959,6 +979,7 @@ class Pictures(Case):
     """What main.py draws from given fits."""
 
     def setUp(self):
+        super().setUp()
         self.X, self.Y = ratings(0)[1:, 1:], ratings(0, missing=-1)[1:, 1:]
         self.Y = np.where(self.X == 0, self.Y, self.X)
         self.unknown = np.flatnonzero(self.X == 0)
@@ -1140,7 +1161,7 @@ class Main(Case):
         plots, fill = self.folder / "pictures", self.folder / "filled.txt"
         options = "--seeds 1 0 --toy-k 3 1 2 --netflix-k 3 1".split()
         process = self.popen("--data", DATA.resolve(), "--plots", plots, "--fill", fill, *options)
-        out, err = process.communicate()
+        out, err = process.communicate(timeout=120)
         self.assertEqual((process.returncode, err), (0, ""))
 
         toy = common.read(DATA / "toy_data.txt")
@@ -1318,7 +1339,7 @@ class Main(Case):
             self.assertEqual(list(self.folder.glob(".old*")), [])
 
     def test_help_explains_every_option_with_its_default(self):
-        out, _ = self.popen("--help").communicate()
+        out, _ = self.popen("--help").communicate(timeout=120)
         text = " ".join(out.split())
         for option, default in [
             ("--data", "the folder of main.py"),
@@ -1341,7 +1362,7 @@ class Main(Case):
         process = self.popen(*options, "--seeds", *range(3000))
         lines = [process.stdout.readline() for _ in range(4)]
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate()
+        out, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 130)
         self.assertRegex(err, r"^main\.py: interrupted.*\n$")
         self.assertRegex(lines[3], r"  1 +\d+\.\d{4} +0")
@@ -1358,7 +1379,7 @@ class Main(Case):
     def test_output_that_is_full(self):
         with open("/dev/full", "w") as full:
             process = self.popen("--data", "small", "--plots", "late", stdout=full)
-            _, err = process.communicate()
+            _, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 2)
         self.assertRegex(err, r"^main\.py: standard output: No space left on device\n$")
 
@@ -1367,7 +1388,7 @@ class Main(Case):
         ours, theirs = os.openpty()
         options = ["--data", "small", "--plots", "late", "--seeds", 7, 8, "--toy-k", 2, 3]
         process = self.popen(*options, "--netflix-k", 1, stderr=theirs)
-        out = process.communicate()[0]
+        out = process.communicate(timeout=120)[0]
         os.close(theirs)
         shown = b""
         with contextlib.suppress(OSError):
