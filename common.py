@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.collections import PatchCollection
-from matplotlib.patches import Circle, Wedge
+from matplotlib.collections import PathCollection
+from matplotlib.patches import Circle
+from matplotlib.path import Path
+from matplotlib.transforms import IdentityTransform
 
 # Okabe and Ito's palette: its colours stay apart for colour-blind readers too.
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000"]
@@ -127,7 +129,7 @@ def rmse(X, Y):
         raise ValueError(
             f"Y: wanted at least one entry and the shape of X, {X.shape}, came {Y.shape}"
         )
-    error = float(np.sqrt(np.mean((X - Y) ** 2)))
+    error = float(np.linalg.norm(X - Y) / np.sqrt(X.size))
     if not np.isfinite(error):
         raise ValueError(f"X, Y: wanted finite numbers, came a difference of {error}")
     return error
@@ -157,19 +159,29 @@ def plot(X, mixture, post, title, ax=None):
         raise ValueError(f"X: wanted 2 columns to draw, came {X.shape[1]}")
     if ax is None:
         ax = plt.figure(figsize=(6, 5), layout="constrained").add_subplot()
-    reach = np.sqrt(mixture.var)[:, None]  # of the circles
+    reach = np.sqrt(mixture.var)[:, None]  # radii of the circles
     low = np.minimum(X.min(axis=0), (mixture.mu - reach).min(axis=0))
     high = np.maximum(X.max(axis=0), (mixture.mu + reach).max(axis=0))
     size = (high - low).max()
-    ends = 360 * np.cumsum(post, axis=1)
+    ends = np.cumsum(post, axis=1)
     for j in range(len(mixture.mu)):
         colour = COLOURS[j % len(COLOURS)]
-        slices = [
-            Wedge(X[u], 0.014 * size, ends[u, j] - 360 * post[u, j], ends[u, j])
-            for u in np.flatnonzero(post[:, j] > 0.005)  # two degrees: less cannot be seen
-        ]
-        ax.add_collection(PatchCollection(slices, facecolor=colour, linewidth=0))
-        ax.add_patch(Circle(mixture.mu[j], reach[j, 0], fill=False, color=colour, linewidth=2))
+        shown = np.flatnonzero(post[:, j] > 0.005)  # two degrees: less cannot be seen
+        # A full turn of 360 degrees, plus a rounding error, would be drawn as that error alone.
+        starts, widths = 360 * (ends - post)[shown, j], np.minimum(360 * post[shown, j], 359.99)
+        slices = PathCollection(
+            [Path.wedge(start, start + width) for start, width in zip(starts, widths)],
+            sizes=[6],  # the radius in points, squared
+            offsets=X[shown],
+            offset_transform=ax.transData,
+            facecolor=colour,
+            alpha=0.6,
+            linewidth=0,
+        )
+        slices.set_transform(IdentityTransform())
+        ax.add_collection(slices)
+        circle = Circle(mixture.mu[j], reach[j, 0], fill=False, color=colour, linewidth=2, zorder=3)
+        ax.add_patch(circle)
         ax.annotate(
             str(j + 1),
             mixture.mu[j],

@@ -396,7 +396,7 @@ def draw_predictions(X, Y, unknown, plain, mixture):
 
 def save(figure, path):
     """Write a figure to a PNG file, close it, and return the path."""
-    replace(path, lambda temporary: figure.savefig(temporary, dpi=100, format="png"))
+    replace(path, figure.canvas.print_png)  # savefig would draw, and lay it out, twice
     plt.close(figure)
     return path
 
