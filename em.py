@@ -74,10 +74,13 @@ def mstep(X, post, mixture, min_variance=0.25, prepared=None):
         mixture: the new GaussianMixture; a type whose users have no rating keeps its variance
 
     Raises:
-        ValueError, TypeError: X is no finite matrix, or post or the mixture does not fit it
+        ValueError, TypeError: X is no finite matrix, post or the mixture does not fit it, or
+            min_variance is not positive
     """
     if prepared is None:
         X, mixture, post = common.check(X, mixture, post)
+        if not min_variance > 0:
+            raise ValueError(f"min_variance: wanted a positive number, came {min_variance}")
         prepared = prepare(X)
     rated, sizes, squares = prepared
     total, count = post.T @ X, post.T @ rated  # the two sums over the users in mu_jl

@@ -6,6 +6,7 @@ DIR holds the data files and their reference outputs, test_solutions.txt (defaul
 test.py). With the course's own files in it, its published figures are checked as well.
 """
 
+import argparse
 import contextlib
 import hashlib
 import io
@@ -34,11 +35,12 @@ import naive_em
 from common import GaussianMixture
 
 HERE = Path(__file__).resolve().parent
-DATA = HERE
-if "--data" in sys.argv[:-1]:
-    at = sys.argv.index("--data")
-    DATA = Path(sys.argv[at + 1])
-    del sys.argv[at : at + 2]
+parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+parser.add_argument("--data", type=Path, default=HERE)
+options, sys.argv[1:] = parser.parse_known_args()
+DATA = options.data
+if not (DATA / "test_solutions.txt").is_file():
+    sys.exit(f"test.py: --data: wanted a folder with a test_solutions.txt, came {DATA}")
 
 COURSE_SHA256 = {
     "toy_data.txt": "a558ed25342d216d432fc8fa80870ef5fca43f45aeebd9350c32529b39d492d7",
@@ -799,6 +801,9 @@ class Calls(Case):
         for bad in (np.nan, np.inf):
             with self.assertRaisesRegex(ValueError, "^X, Y: wanted finite numbers"):
                 common.rmse([1.0, bad], [1.0, 2.0])
+        for bad in (0.0, -1.0, np.nan):
+            with self.assertRaisesRegex(ValueError, f"^min_variance: .* positive .* came {bad}$"):
+                em.mstep(X, post, mixture, bad)
         # A sum of the weights that is off by rounding or printing is none of these.
         em.estep(X, mixture._replace(p=p * (1 + 1e-8)))
 
