@@ -40,7 +40,8 @@ parser.add_argument("--data", type=Path, default=HERE)
 options, sys.argv[1:] = parser.parse_known_args()
 DATA = options.data
 if not (DATA / "test_solutions.txt").is_file():
-    sys.exit(f"test.py: --data: wanted a folder with a test_solutions.txt, came {DATA}")
+    print(f"test.py: --data: wanted a folder with test_solutions.txt, came {DATA}", file=sys.stderr)
+    sys.exit(2)
 
 COURSE_SHA256 = {
     "toy_data.txt": "a558ed25342d216d432fc8fa80870ef5fca43f45aeebd9350c32529b39d492d7",

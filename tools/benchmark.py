@@ -166,8 +166,11 @@ def main():
     parser.add_argument("--repeat", type=int, default=15, help="repetitions (default: 15)")
     options = parser.parse_args()
     repeat = options.repeat
-    X = common.read(options.data / "netflix_incomplete.txt", ratings=True)
-    Y = common.read(options.data / "netflix_complete.txt", ratings=True)
+    try:
+        X = common.read(options.data / "netflix_incomplete.txt", ratings=True)
+        Y = common.read(options.data / "netflix_complete.txt", ratings=True)
+    except ValueError as error:
+        parser.error(str(error))
 
     print(f"Python {platform.python_version()}, NumPy {np.__version__}, {blas()};")
     print(f"{os.cpu_count()} processors; medians of {repeat} repetitions\n")

@@ -134,6 +134,9 @@ def main():
     )
     parser.add_argument("--check", action="store_true", help="compare that file, write nothing")
     options = parser.parse_args()
+    for name in ("test_incomplete.txt", "test_complete.txt"):
+        if not (options.data / name).is_file():
+            parser.error(f"--data: wanted a folder with {name}, came {options.data}")
     out = options.out or options.data / "test_solutions.txt"
     text = solutions(
         read(options.data / "test_incomplete.txt"), read(options.data / "test_complete.txt")
