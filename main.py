@@ -125,16 +125,17 @@ def step_naive_em(toy, clusters, options):
 def step_em(X, Y, options):
     """Step 3: EM on the ratings; Y completes X or is None. Returns the files saved."""
     n, d = X.shape
-    print(f"\nEM on netflix_incomplete.txt: {n} users x {d} movies, {np.mean(X != 0):.1%} of the")
-    print(f"entries rated, best of {seeds_in_words(options.seeds)}")
+    seeds = seeds_in_words(options.seeds)
+    print(f"\nEM on netflix_incomplete.txt: {n} users x {d} movies, best of {seeds}")
+    print(f"Ratings given: {np.count_nonzero(X)} ({np.mean(X != 0):.1%} of the entries)")
     unknown = np.array([], dtype=int)  # what is missing in X and known in Y, as np.take reads it
     if Y is None:
         print("RMSE: not known, there is no netflix_complete.txt")
     else:
         unknown = np.flatnonzero((X == 0) & (Y != 0))
-        print("RMSE against netflix_complete.txt, in stars. all: every entry, the given ratings")
-        print("counting as exact (the course's definition); missing: only the entries that are")
-        print(f"missing and known there ({len(unknown)})")
+        print("RMSE in stars against netflix_complete.txt:")
+        print("  all: over every entry, given ratings counting as exact (the course's way)")
+        print(f"  missing: over the {len(unknown)} entries that are missing here and known there")
     print("  K    log-likelihood               BIC  seed  iterations  RMSE all   missing")
     table, best = {}, {}
     for K, fits in sweep("EM", em, X, options.netflix_k, options.seeds):
