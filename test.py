@@ -375,6 +375,7 @@ class MStep(Case):
             (1.0, True),
             (1 + 1e-6, True),
             (1 - 0.9e-9, True),  # a count of 1, up to the last bits
+            (1 - 1e-9, True),
             (1 - 1.1e-9, False),
             (0.5, False),
             (0.0, False),
@@ -394,6 +395,13 @@ class MStep(Case):
         mu1 = (0.6 * 2 + 0.7 * 4 + 0.8 * 3) / 2.1
         sse = 0.6 * (3.5**2 + (2 - mu1) ** 2) + 0.7 * (4 - mu1) ** 2 + 0.8 * (3 - mu1) ** 2
         self.near(em.mstep(X, post, old).var, [sse / (0.6 * 2 + 0.7 + 0.8)], "M-step: the variance")
+
+    def test_variance_of_a_type_with_a_fraction_of_a_rating(self):
+        X = np.array([[1.0, 4.0], [5.0, 2.0]])
+        old = GaussianMixture(np.array([[2.0, 2.0]]), np.ones(1), np.ones(1))
+        expected = (0.2 * (1 + 4) + 0.1 * (9 + 0)) / 0.6
+        var = em.mstep(X, np.array([[0.2], [0.1]]), old).var
+        self.near(var, [expected], "M-step: the variance of a type with 0.6 of a rating")
 
     def test_least_variance(self):
         for least in (None, 0.25, 0.1, 2.0):
@@ -607,7 +615,10 @@ class KMeans(Case):
                 mixture, post, score = model.run(X, *common.init(X, 3, 0))
             for array in (*mixture, post, score):
                 self.assertTrue(np.isfinite(array).all())
-            self.assertTrue((mixture.var > 0).all())
+            held = mixture.p > 0
+            self.near(
+                mixture.var[held], np.full(held.sum(), 1e-12), "identical points: variance {0}"
+            )
             self.near(mixture.mu, X[:3], "identical points: the mean of {0} in dimension {1}")
             self.near(post.sum(axis=1), np.ones(6), "identical points: posteriors of {0}, summed,")
 
@@ -805,6 +816,9 @@ class Calls(Case):
         for bad in (0.0, -1.0, np.nan):
             with self.assertRaisesRegex(ValueError, f"^min_variance: .* positive .* came {bad}$"):
                 em.mstep(X, post, mixture, bad)
+        em.estep(X, mixture._replace(var=np.full(3, 1e-100)))
+        with self.assertRaisesRegex(ValueError, "^mixture.var: wanted positive"):
+            em.estep(X, mixture._replace(var=np.full(3, 0.99e-100)))
         # A sum of the weights that is off by rounding or printing is none of these.
         em.estep(X, mixture._replace(p=p * (1 + 1e-8)))
 
@@ -931,11 +945,13 @@ class Plot(Case):
             self.near(radii, np.sqrt(mixture.var), "plot: the radius of circle {0}")
             self.assertEqual([text.get_text() for text in ax.texts], [str(j + 1) for j in range(K)])
             self.near([text.xy for text in ax.texts], mixture.mu, "plot: the place of label {0}")
-            (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
             reach = np.sqrt(mixture.var)[:, None]
-            low, high = [left, bottom], [right, top]
-            self.assertTrue((np.vstack([X, mixture.mu - reach]) > low).all(), "plot cuts off")
-            self.assertTrue((np.vstack([X, mixture.mu + reach]) < high).all(), "plot cuts off")
+            low = np.vstack([X, mixture.mu - reach]).min(axis=0)
+            high = np.vstack([X, mixture.mu + reach]).max(axis=0)
+            margin = 0.05 * (high - low).max()
+            limits = np.transpose([low - margin, high + margin])
+            self.near([ax.get_xlim(), ax.get_ylim()], limits, "plot: limit {1} of axis {0}")
+            self.assertEqual(ax.get_aspect(), 1, "plot: circles are not round")
             self.check_pies(ax, X, post)
 
     def check_pies(self, ax, X, post):
@@ -946,6 +962,8 @@ class Plot(Case):
             np.testing.assert_allclose(slices.get_facecolor()[0, :3], colour)
             shown = np.flatnonzero(post[:, j] > 0.005)
             self.near(slices.get_offsets(), X[shown], "plot: the place of pie {0}")
+            scale = slices.get_transform().frozen().get_matrix()
+            self.near(scale, np.eye(3), "plot: pies have a size in points, not in units of data")
             self.assertEqual(
                 len(slices.get_paths()), len(shown), "plot: soft counts that are shown"
             )
