@@ -234,7 +234,7 @@ def draw_toy(toy, clusters, mixtures):
             mixture = common.GaussianMixture(*(part[order] for part in fit.mixture))
             title = f"{name}, K = {K}\n{score} {fit.score:,.1f}"
             common.plot(toy, mixture, fit.post[:, order], title, ax)
-            ax.set(xlabel="$x_1$", ylabel="$x_2$")
+            ax.set(xlabel="x1", ylabel="x2")
             ax.label_outer()
     figure.suptitle(
         "Toy data: a point's colour is its cluster (K-means) or its posteriors (EM);\n"

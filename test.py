@@ -633,6 +633,18 @@ class KMeans(Case):
         self.assertTrue(np.isfinite(em.run(X, *common.init(X, 7, 0))[2]))
 
 
+class Centred(Case):
+    def test_moves_points_near_the_origin_by_exact_steps(self):
+        X = points(0) * [1e-5, 1.0, 1e5] + [1e3, -7.0, 1e9]
+        centre, moved, squares = common.centred(X)
+        span = np.ptp(X, axis=0)
+        self.assertTrue((abs(moved.mean(axis=0)) < span / 1000).all(), "centred: it is not")
+        np.testing.assert_array_equal(moved, X - centre)
+        self.near(squares, [(x**2).sum() for x in moved], "centred: squared length of {0}")
+        steps = centre / 2.0 ** np.floor(np.log2(span / 512))
+        np.testing.assert_array_equal(steps, np.rint(steps))
+
+
 class Init(Case):
     def test_draws_the_rows_that_the_course_draws(self):
         X = points(0)
@@ -1019,6 +1031,43 @@ class Pictures(Case):
         self.best = {K: max(fits, key=lambda fit: fit.score) for K, fits in self.table.items()}
         self.addCleanup(plt.close, "all")
 
+    def labelled(self, figure, title, *axes):
+        """A figure has its title; its axes have titles and labels that begin like these."""
+        self.assertEqual([text.get_text()[: len(title)] for text in figure.texts], [title])
+        for ax, words in zip(figure.axes, axes):
+            labels = [ax.get_title(), ax.get_xlabel(), ax.get_ylabel()]
+            self.assertEqual([label[: len(w)] for label, w in zip(labels, words)], list(words))
+
+    def test_labels_and_legends(self):
+        mixture = self.best[4].mixture
+        fields = ["score", "bic", "rmse_all", "rmse_missing"]
+        figure = main.draw_selection("What K", self.table, self.best, 2, fields)
+        panels = [("Log-likelihood", "K", "nats"), ("BIC", "K", "nats")]
+        panels += [("RMSE over every", "K", "stars"), ("RMSE over the missing", "K", "stars")]
+        self.labelled(figure, "What K", *panels)
+        words = [text.get_text() for text in figure.legends[0].get_texts()]
+        self.assertEqual(words[1:], ["other seeds", "K = 2, picked by BIC"])
+
+        figure = main.draw_convergence(self.table[4], self.best[4])
+        figure.suptitle("its axes have one")
+        self.labelled(
+            figure,
+            "its axes have one",
+            ("EM with K = 4 from 3 seeds", "EM iteration", "log-likelihood"),
+        )
+        self.assertEqual(len(figure.axes[0].get_legend().get_texts()), 3)
+
+        figure = main.draw_user_types(self.X, mixture)
+        panels = [("All users", "", "mean rating"), ("4 user types", "movies, from the least", "")]
+        self.labelled(figure, "What distinguishes", *panels, ("", "", "difference from"))
+
+        figure = main.draw_predictions(self.X, self.Y, self.unknown, self.best[1].mixture, mixture)
+        left = ("Predicted against true", "true rating (stars)", "predicted rating (stars)")
+        right = ("Error for users with few", "ratings given", "RMSE over their missing")
+        self.labelled(figure, "Predictions of the ratings", left, right)
+        legends = [[t.get_text() for t in ax.get_legend().get_texts()] for ax in figure.axes]
+        self.assertEqual(legends, [["perfect prediction"], ["K = 4, picked by BIC", "K = 1"]])
+
     def test_selection(self):
         fields = ["score", "bic", "rmse_all", "rmse_missing"]
         figure = main.draw_selection("title", self.table, self.best, 2, fields)
@@ -1133,6 +1182,7 @@ class Main(Case):
                     main.main()
                 except SystemExit as end:
                     status = end.code
+        self.assertEqual(plt.get_fignums(), [], "figures are left open")
         return status, out.getvalue(), err.getvalue()
 
     def tables(self, text):
@@ -1429,16 +1479,18 @@ class Main(Case):
                 shown += part
         os.close(ours)
         self.assertIn("Written:", out)
-        steps = [line.strip() for line in shown.decode().split("\r") if "left" in line]
-        expected = [
-            f"{name}: K = {K}, seed {seed}; {left} fits left"
-            for name in ("K-means", "Naive EM")
-            for K, seed, left in [(2, 7, 4), (2, 8, 3), (3, 7, 2), (3, 8, 1)]
-        ]
-        expected += ["EM: K = 1, seed 7; 2 fits left", "EM: K = 1, seed 8; 1 fits left"]
-        self.assertEqual(steps, expected)
+        steps = [line.strip() for line in shown.decode().split("\r") if line]
+        expected = []
+        for name, Ks in [("K-means", [2, 3]), ("Naive EM", [2, 3]), ("EM", [1])]:
+            left = iter(range(2 * len(Ks), 0, -1))
+            for K in Ks:
+                expected += [
+                    f"{name}: K = {K}, seed {seed}; {next(left)} fits left" for seed in (7, 8)
+                ]
+                expected += [""]  # wiped away before the row is printed
+            expected += ["drawing"] * (name != "K-means")
+        self.assertEqual(steps, [*expected, ""])
         self.assertNotIn(b"\n", shown)
-        self.assertEqual(shown.decode().rstrip("\r").rsplit("\r", 1)[-1].strip(), "")
 
 
 @unittest.skipUnless(COURSE, "the data folder does not hold the course's own files")
