@@ -252,9 +252,7 @@ def draw_selection(title, table, best, picked, panels):
         "rmse_missing": ("RMSE over the missing entries", "stars", MISSING_COLOUR),
     }
     rows = len(panels) // 2
-    figure, axes = plt.subplots(
-        rows, 2, figsize=(9, 3 * rows + 0.6), squeeze=False, layout="constrained"
-    )
+    figure, axes = plt.subplots(rows, 2, figsize=(9, 3 * rows + 0.6), layout="constrained")
     for ax, field in zip(axes.flat, panels):
         name, unit, colour = look[field]
         for K, fits in table.items():
