@@ -736,6 +736,7 @@ class Calls(Case):
             X.astype(np.int8),
             X.astype(np.uint16),
             (X / 7).astype(np.float32),
+            X.astype(np.longdouble),
             np.asfortranarray(X),
             np.repeat(X, 2, axis=1)[:, ::2],
             X.tolist(),
@@ -747,6 +748,7 @@ class Calls(Case):
                     self.assertEqual(got.dtype, np.float64)
                     self.near(got, want, f"{model.__name__}, another dtype: {{0}}", 1e-9, 1e-9)
         self.assertIs(common.check(X)[0], X, "float64 data are copied")
+        common.check(np.array([[-1e100, 1e100]]))
         X = ratings(3)
         whole = GaussianMixture(np.full((1, 8), 100, np.int8), [np.float32(2)], [1])
         expected, _ = literal_estep(X, whole, holes=True)
