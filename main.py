@@ -28,6 +28,7 @@ try:  # the imports take a moment, in which Ctrl-C may come already
     import matplotlib.pyplot as plt
     import numpy as np
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
 
     import common
     import em
@@ -251,18 +252,21 @@ def draw_selection(title, table, best, picked, panels):
         "rmse_all": ("RMSE over every entry", "stars", ALL_COLOUR),
         "rmse_missing": ("RMSE over the missing entries", "stars", MISSING_COLOUR),
     }
-    rows = len(panels) // 2
+    rows, Ks = len(panels) // 2, np.array(list(table))
+    crowded = np.any(np.diff(Ks) < np.ptp(Ks) / 20)  # a tick a K would overlap
     figure, axes = plt.subplots(rows, 2, figsize=(9, 3 * rows + 0.6), layout="constrained")
     for ax, field in zip(axes.flat, panels):
         name, unit, colour = look[field]
         for K, fits in table.items():
             scores = [getattr(fit, field) for fit in fits]
             dots = ax.plot([K] * len(fits), scores, "o", color=GREY, markersize=4)
-        line = ax.plot(
-            list(best), [getattr(fit, field) for fit in best.values()], "o-", color=colour
-        )
+        ax.plot(list(best), [getattr(fit, field) for fit in best.values()], "o-", color=colour)
         mark = ax.axvline(picked, color="black", linestyle=":")
-        ax.set(title=name, xlabel="K", ylabel=unit, xticks=list(table))
+        ax.set(title=name, xlabel="K", ylabel=unit)
+        if crowded:
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        else:
+            ax.set_xticks(list(table))
         if unit == "nats":
             ax.yaxis.set_major_formatter("{x:,.0f}")
     line = Line2D([], [], color="black", marker="o")
@@ -395,6 +399,7 @@ def draw_predictions(X, Y, unknown, plain, mixture):
 
 def save(figure, path):
     """Write a figure to a PNG file, close it, and return the path."""
+    figure.set_dpi(min(100, 60_000 / max(figure.get_size_inches())))  # Agg ends at 65535 pixels
     replace(path, figure.canvas.print_png)  # savefig would draw, and lay it out, twice
     plt.close(figure)
     return path

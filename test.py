@@ -43,6 +43,8 @@ if not (DATA / "test_solutions.txt").is_file():
     print(f"test.py: --data: wanted a folder with test_solutions.txt, came {DATA}", file=sys.stderr)
     sys.exit(2)
 
+plt.switch_backend("Agg")
+
 COURSE_SHA256 = {
     "toy_data.txt": "a558ed25342d216d432fc8fa80870ef5fca43f45aeebd9350c32529b39d492d7",
     "netflix_incomplete.txt": "7a81ae26f41725a5deeec079dceec27d06949e1b82795803d42ec68c0e00408c",
@@ -1091,6 +1093,10 @@ class Pictures(Case):
             expected = [(K, getattr(fit, field)) for K, fit in self.best.items()]
             self.near(line, expected, f"{field}: the line at {{0}}")
             self.near(mark[:, 0], [2, 2], "the K that is marked")
+            self.assertEqual(list(ax.get_xticks()), [1, 2, 4])
+        wide = dict(zip([1, 2, 200], self.table.values()))
+        figure = main.draw_selection("title", wide, {K: f[0] for K, f in wide.items()}, 2, fields)
+        self.assertGreater(np.diff(figure.axes[0].get_xticks()).min(), 10, "ticks overlap")
 
     def test_convergence(self):
         fits = self.table[4]
@@ -1154,6 +1160,13 @@ class Pictures(Case):
                 holes = self.X[group] == 0
                 expected = common.rmse(predicted[K][group][holes], self.Y[group][holes])
                 self.near(error, expected, f"predictions: RMSE of the users with {label!r} ratings")
+
+    def test_any_size_can_be_saved(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for size in [(9, 3), (900, 0.5)]:
+                path = main.save(plt.figure(figsize=size), Path(folder) / "picture.png")
+                self.assertEqual(plt.imread(path).shape[1], min(100 * size[0], 60_000))
+        self.assertEqual(plt.get_fignums(), [])
 
     def test_toy(self):
         toy = points(0, d=2)
