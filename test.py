@@ -841,6 +841,9 @@ class Calls(Case):
         em.estep(X, mixture._replace(var=np.full(3, 1e-100)))
         with self.assertRaisesRegex(ValueError, "^mixture.var: wanted positive"):
             em.estep(X, mixture._replace(var=np.full(3, 0.99e-100)))
+        for factor in (1 + 1.5e-6, 1 - 1.5e-6):
+            with self.assertRaisesRegex(ValueError, "^mixture.p: wanted weights"):
+                em.estep(X, mixture._replace(p=p * factor))
         # A sum of the weights that is off by rounding or printing is none of these.
         em.estep(X, mixture._replace(p=p * (1 + 1e-8)))
 
@@ -896,15 +899,16 @@ class Reader(Case):
             np.testing.assert_array_equal(common.read(self.path), [[1, 2.5], [3, 4]])
         self.path.write_text("0 5\n1 0\n")
         np.testing.assert_array_equal(common.read(self.path, ratings=True), [[0, 5], [1, 0]])
-        self.path.write_text("0 0\n0 -1\n")
-        np.testing.assert_array_equal(common.read(str(self.path)), [[0, 0], [0, -1]])
+        self.path.write_text("0 0\n1e100 -1e100\n")
+        np.testing.assert_array_equal(common.read(str(self.path)), [[0, 0], [1e100, -1e100]])
 
     def test_one_line_says_what_is_wrong(self):
         for content, words in FILE_FAULTS + RATING_FAULTS:
             with self.subTest(content=content):
                 self.path.write_bytes(content)
                 ratings_only = (content, words) in RATING_FAULTS
-                with self.assertRaises(ValueError) as caught:
+                with warnings.catch_warnings(), self.assertRaises(ValueError) as caught:
+                    warnings.simplefilter("error")
                     common.read(self.path, ratings=ratings_only)
                 self.assertRegex(str(caught.exception), "some_data.txt" + words + "$")
                 self.assertNotIn("\n", str(caught.exception))
