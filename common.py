@@ -139,7 +139,7 @@ def plot(X, mixture, post, title, ax=None):
     """Draw a mixture over its 2-D data.
 
     Each point is a small pie of its posteriors. Each component has one colour (they repeat after
-    eight), a circle of one standard deviation, and its number, 1 to K, at its mean.
+    eight), a cross at its mean, a circle of one standard deviation, and on it its number, 1 to K.
 
     Args:
         X: (n, 2) data
@@ -180,15 +180,19 @@ def plot(X, mixture, post, title, ax=None):
         )
         slices.set_transform(IdentityTransform())
         ax.add_collection(slices)
-        circle = Circle(mixture.mu[j], reach[j, 0], fill=False, color=colour, linewidth=2, zorder=3)
-        ax.add_patch(circle)
+        mu, radius = mixture.mu[j], reach[j, 0]
+        ax.add_patch(Circle(mu, radius, fill=False, color=colour, linewidth=2, zorder=3))
+        ax.plot(*mu, "+", color=colour, markersize=9, markeredgewidth=2, zorder=3)
+        # Round the clock, so that components with nearly the same mean have labels apart.
+        angle = np.pi / 2 - 2 * np.pi * j / len(mixture.mu)
         ax.annotate(
             str(j + 1),
-            mixture.mu[j],
+            mu + radius * np.array([np.cos(angle), np.sin(angle)]),
             ha="center",
             va="center",
             size="small",
             weight="bold",
+            zorder=4,
             bbox={"boxstyle": "circle, pad=0.15", "facecolor": "white", "edgecolor": colour},
         )
     ax.set_xlim(low[0] - 0.05 * size, high[0] + 0.05 * size)

@@ -239,7 +239,7 @@ def draw_toy(toy, clusters, mixtures):
             ax.label_outer()
     figure.suptitle(
         "Toy data: a point's colour is its cluster (K-means) or its posteriors (EM);\n"
-        "numbers stand at the means, circles have a radius of one standard deviation"
+        "crosses are the means, circles have a radius of one standard deviation"
     )
     return figure
 

@@ -974,7 +974,13 @@ class Plot(Case):
             radii = [c.radius for c in circles]
             self.near(radii, np.sqrt(mixture.var), "plot: the radius of circle {0}")
             self.assertEqual([text.get_text() for text in ax.texts], [str(j + 1) for j in range(K)])
-            self.near([text.xy for text in ax.texts], mixture.mu, "plot: the place of label {0}")
+            means = [line.get_xydata()[0] for line in ax.lines]
+            self.near(means, mixture.mu, "plot: the cross at the mean of {0}, coordinate {1},")
+            for j, text in enumerate(ax.texts):
+                x, y = (np.array(text.xy) - mixture.mu[j]) / math.sqrt(mixture.var[j])
+                self.near(math.hypot(x, y), 1, f"plot: label {j + 1}, on its circle,")
+                clock = (math.atan2(x, y) / (2 * math.pi) - j / K + 0.5) % 1
+                self.near(clock, 0.5, f"plot: label {j + 1}, round the clock,")
             reach = np.sqrt(mixture.var)[:, None]
             low = np.vstack([X, mixture.mu - reach]).min(axis=0)
             high = np.vstack([X, mixture.mu + reach]).max(axis=0)
@@ -1186,8 +1192,8 @@ class Pictures(Case):
             self.assertIn(title, ax.get_title())
         order = np.argsort(fits[3].mixture.mu[:, 0])
         for ax in figure.axes[1::2]:
-            labels = [text.xy for text in ax.texts]
-            self.near(labels, fits[3].mixture.mu[order], "components from left to right: {0}")
+            means = [line.get_xydata()[0] for line in ax.lines]
+            self.near(means, fits[3].mixture.mu[order], "components from left to right: {0}")
             Plot.check_pies(self, ax, toy, fits[3].post[:, order])
 
 
