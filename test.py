@@ -1063,6 +1063,8 @@ class Pictures(Case):
             self.assertEqual([label[: len(w)] for label, w in zip(labels, words)], list(words))
 
     def test_labels_and_legends(self):
+        colours = {main.LL_COLOUR, main.BIC_COLOUR, main.ALL_COLOUR, main.MISSING_COLOUR}
+        self.assertEqual(len(colours), 4)
         mixture = self.best[4].mixture
         fields = ["score", "bic", "rmse_all", "rmse_missing"]
         figure = main.draw_selection("What K", self.table, self.best, 2, fields)
@@ -1219,7 +1221,8 @@ class Main(Case):
         """Run main.main() in this process; return its exit status, output and errors."""
         folders = ["--data", self.folder / data, "--plots", self.folder / plots]
         words = ["main.py", *map(str, folders + list(arguments))]
-        out, err, status = io.StringIO(), io.StringIO(), 0
+        out, err, status, flushed = io.StringIO(), io.StringIO(), 0, set()
+        out.flush = lambda: flushed.add(out.tell())
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             with mock.patch.object(sys, "argv", words):
                 try:
@@ -1227,6 +1230,8 @@ class Main(Case):
                 except SystemExit as end:
                     status = end.code
         self.assertEqual(plt.get_fignums(), [], "figures are left open")
+        for row in re.finditer(r"(?m)^ {0,2}\d+ .*\n", out.getvalue()):
+            self.assertIn(row.end(), flushed, f"this row appears late: {row[0]!r}")
         return status, out.getvalue(), err.getvalue()
 
     def tables(self, text):
@@ -1515,7 +1520,8 @@ class Main(Case):
     def test_progress_on_a_terminal(self):
         ours, theirs = os.openpty()
         options = ["--data", "small", "--plots", "late", "--seeds", 7, 8, "--toy-k", 2, 3]
-        process = self.popen(*options, "--netflix-k", 1, stderr=theirs)
+        backend = {**os.environ, "MPLBACKEND": "svg"}  # which main.py has no use for
+        process = self.popen(*options, "--netflix-k", 1, stderr=theirs, env=backend)
         out = process.communicate(timeout=120)[0]
         os.close(theirs)
         shown = b""
