@@ -36,6 +36,8 @@ try:  # the imports take a moment, in which Ctrl-C may come already
     import naive_em
 except KeyboardInterrupt:
     stop(130, "interrupted")
+except ImportError as error:
+    stop(2, f"{error}: the README's first command installs what is needed")
 
 HERE = Path(__file__).resolve().parent
 PICTURES = (

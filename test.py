@@ -1344,11 +1344,11 @@ class Main(Case):
             folder.mkdir()
             small_data(folder)
             np.savetxt(folder / "netflix_complete.txt", Y, fmt="%d")
-            options = "--seeds 0 3 --toy-k 1 2 --netflix-k 1 2".split()
+            options = "--seeds 0 3 --toy-k 1 15 --netflix-k 1 15".split()  # up to K = n
             status, out, err = self.call(*options, data=name)
             self.assertEqual((status, err), (0, ""))
             if name == "half":
-                self.check_tables(out, self.toy, self.X, Y, [0, 3], [1, 2], [1, 2])
+                self.check_tables(out, self.toy, self.X, Y, [0, 3], [1, 15], [1, 15])
             else:
                 self.assertTrue(np.isnan([row[6] for row in self.tables(out)[2]]).all())
 
