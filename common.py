@@ -71,7 +71,7 @@ def normalise(f):
     top = f.max(axis=1, keepdims=True)
     f = f - top
     # Below e^-690 a posterior is set to 0: numbers under 1e-308 are "subnormal", and a few dozen of
-    # them make the M-step's matrix products half as slow again, as they do exp itself.
+    # them make the M-step's matrix products half as slow again, and exp slower.
     post = np.exp(np.maximum(f, -690)) * (f > -690)
     total = post.sum(axis=1, keepdims=True)
     return post / total, float((top + np.log(total)).sum())

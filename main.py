@@ -51,7 +51,7 @@ PICTURES = (
 
 # The same thing has the same colour in every picture.
 LL_COLOUR, ALL_COLOUR, MISSING_COLOUR, BIC_COLOUR = np.take(common.COLOURS, [0, 2, 3, 5])
-GREY = "0.6"  # what the best is seen against: the other seeds, K = 1, single users
+GREY = "0.6"  # what the best is seen against: other seeds, K = 1, a perfect prediction
 
 
 class Fit(NamedTuple):

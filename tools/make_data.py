@@ -54,7 +54,7 @@ def ratings(seed, n, d, weights, levels):
     complete = np.clip(np.rint(stars), 1, 5).astype(int)
     complete[draw.rand(n, d) < 0.024] = 1
 
-    # A third of the users have rated nearly everything, the others anything from little to much.
+    # Two users in five have rated nearly everything, the others anything from little to much.
     regular = draw.rand(n) < 0.4
     active = np.where(regular, 0.985 + 0.015 * draw.rand(n), 0.02 + 0.96 * draw.beta(1.6, 1.1, n))
     popular = 0.97 * draw.rand(d) ** 3
@@ -68,7 +68,7 @@ def text(array, form):
 
 def files():
     """The text of every file, by name."""
-    # The seeds were picked out of a hundred: the statistics are near those of the course's files,
+    # The seeds were picked out of dozens tried: the statistics are near those of the course's files,
     # and EM from the starts 0 to 4 finds what is in the data. RandomState's stream never changes.
     texts = {"toy_data.txt": text(toy(), "%.3f")}
     weights, levels = [0.32, 0.27, 0.23, 0.18], [0.30, -0.42, 0.46, -0.38]
