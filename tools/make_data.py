@@ -68,7 +68,7 @@ def text(array, form):
 
 def files():
     """The text of every file, by name."""
-    # The seeds were picked out of dozens tried: the statistics are near those of the course's files,
+    # The seeds were picked out of dozens: the statistics are near those of the course's files,
     # and EM from the starts 0 to 4 finds what is in the data. RandomState's stream never changes.
     texts = {"toy_data.txt": text(toy(), "%.3f")}
     weights, levels = [0.32, 0.27, 0.23, 0.18], [0.30, -0.42, 0.46, -0.38]
