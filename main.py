@@ -1,14 +1,25 @@
 """The course project from top to bottom: K-means and EM on toy data, then EM on movie ratings.
 
-Prints a table per model and saves pictures; --fill also writes the completed rating matrix.
+Prints a table per step and saves pictures; --fill also writes the completed rating matrix.
 """
 
 import argparse
+import contextlib
 import os
+import signal
+import stat
 import sys
 import tempfile
+from functools import partial
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import NamedTuple
+
+# The fits of a sweep run side by side, each with one BLAS thread: the threads of one product wait
+# for each other by spinning, which takes very long on a busy machine. NumPy's BLAS reads this when
+# it is imported (Accelerate has a name of its own for it).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
 
 
 def progress(line):
@@ -24,211 +35,235 @@ def stop(status, line):
     sys.exit(status)
 
 
-try:  # the imports take a moment, in which Ctrl-C may come already
+if __name__ == "__main__":  # before the imports: they take a moment, in which Ctrl-C may come
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: stop(128 + number, "interrupted"))
+try:
     import matplotlib.pyplot as plt
     import numpy as np
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
     from matplotlib.ticker import MaxNLocator
 
     import common
     import em
     import kmeans
     import naive_em
-except KeyboardInterrupt:
-    stop(130, "interrupted")
 except ImportError as error:
     stop(2, f"{error}: the README's first command installs what is needed")
 
 HERE = Path(__file__).resolve().parent
-PICTURES = (
+TOY_K, NETFLIX_K = [1, 2, 3, 4], [1, 2, 4, 6, 8, 12]  # the numbers of components tried by default
+PICTURES = TOY, TOY_SELECTION, SELECTION, CONVERGENCE, USER_TYPES, PREDICTIONS = [
     "toy_kmeans_vs_em.png",
     "toy_selection.png",
     "netflix_selection.png",
     "netflix_convergence.png",
     "netflix_user_types.png",
     "netflix_predictions.png",
-)
+]
 
 # The same thing has the same colour in every picture.
-LL_COLOUR, ALL_COLOUR, MISSING_COLOUR, BIC_COLOUR = np.take(common.COLOURS, [0, 2, 3, 5])
-GREY = "0.6"  # what the best is seen against: other seeds, K = 1, a perfect prediction
+LL_COLOUR, COURSE_COLOUR, RMSE_COLOUR, PREDICT_COLOUR, _, BIC_COLOUR = common.COLOURS[:6]
+GREY = "0.6"  # for comparison: the other seeds, a perfect prediction
 
 
 class Fit(NamedTuple):
-    """What a model of K components came to from one seed."""
+    """One model of K components, fitted from one seed."""
 
     seed: int
     mixture: common.GaussianMixture
     post: np.ndarray  # (n, K)
     trace: list  # after every iteration: K-means' cost, or EM's log-likelihood in nats
     score: float  # the last of them
-    bic: float = np.nan  # in nats
-    rmse_all: float = np.nan  # in stars, over every entry
-    rmse_missing: float = np.nan  # in stars, over the entries that were missing and are known
+    bic: float  # in nats; NaN for K-means
+    rmse: float  # the course's, in stars; NaN where it is not known
 
 
 def main():
-    """Run the three steps of the course; each prints its table and saves its pictures."""
+    """Run the four steps; each prints its table and saves its pictures."""
     options = arguments()
-    try:
-        toy, X, Y = inputs(options)
-    except ValueError as error:
-        stop(2, error)
+    toy, X, Y = inputs(options)
+    check_outputs(options)
     plt.switch_backend("Agg")  # pictures go to files: no display is needed, no window opens
-
-    clusters = step_kmeans(toy, options)
-    files = step_naive_em(toy, clusters, options)
-    files += step_em(X, Y, options)
-    progress("")
-    here = Path.cwd()
-    files = [file.relative_to(here) if file.is_relative_to(here) else file for file in files]
-    print("\nWritten:", *files, sep="\n  ")
+    if toy is None:
+        show("There is no toy_data.txt: K-means and naive EM are left out.")
+    else:
+        clusters = step_kmeans(toy, options)
+        step_naive_em(toy, clusters, options)
+    step_em(X, Y, options)
+    best, error = step_prediction(X, options)
+    if options.fill is not None:
+        progress(f"em.predict with K = {best}, from all ratings")
+        X_pred = em.predict(X, best, options.seeds)
+        write_whole(options.fill, lambda path: write_ratings(path, X, X_pred))
+        show(f"Its missing ratings are those of em.predict with K = {best}; {error}.")
 
 
 def step_kmeans(toy, options):
     """Step 1: K-means on the toy data. Returns the best Fit of every K."""
-    print(f"K-means on toy_data.txt: {len(toy)} points, best of {seeds_in_words(options.seeds)}")
-    print("Cost: sum of the squared distances of the points to their cluster's mean")
-    print("  K              cost  seed")
+    show(f"K-means on toy_data.txt: {len(toy)} points, best of {len(options.seeds)} seeds")
+    show("Cost: sum of the squared distances of the points to their cluster's mean")
+    show("  K              cost  seed")
     best = {}
     for K, fits in sweep("K-means", kmeans, toy, options.toy_k, options.seeds):
-        best[K] = min(fits, key=lambda fit: fit.score)
-        print(f"{K:3}{best[K].score:18.4f}{best[K].seed:6}", flush=True)
+        best[K] = best_of(fits, sign=-1)
+        show(f"{K:3}{best[K].score:18.4f}{best[K].seed:6}")
     return best
 
 
 def step_naive_em(toy, clusters, options):
-    """Step 2: naive EM on the toy data. Returns the pictures saved, also those of step 1."""
-    print(f"\nNaive EM on toy_data.txt: {len(toy)} points, best of {seeds_in_words(options.seeds)}")
-    print("BIC: log-likelihood - (number of parameters / 2) log n; larger is better")
-    print("  K    log-likelihood               BIC  seed")
+    """Step 2: naive EM on the toy data, whose pictures also show the clusters of step 1."""
+    show(f"\nNaive EM on toy_data.txt: {len(toy)} points, best of {len(options.seeds)} seeds")
+    show("BIC: log-likelihood - (number of parameters / 2) log n; larger is better")
+    show("  K    log-likelihood               BIC  seed")
     table, best = {}, {}
     for K, fits in sweep("Naive EM", naive_em, toy, options.toy_k, options.seeds):
-        table[K] = [fit._replace(bic=common.bic(toy, fit.mixture, fit.score)) for fit in fits]
-        best[K] = fit = max(table[K], key=lambda fit: fit.score)
-        print(f"{K:3}{fit.score:18.4f}{fit.bic:18.4f}{fit.seed:6}", flush=True)
+        table[K], best[K] = fits, best_of(fits)
+        show(f"{K:3}{best[K].score:18.4f}{best[K].bic:18.4f}{best[K].seed:6}")
     picked = pick(best)
-
-    progress("drawing")
-    return [
-        save(draw_toy(toy, clusters, best), options.plots / "toy_kmeans_vs_em.png"),
-        save(
-            draw_selection(
-                "Naive EM on the toy data: how many components?",
-                table,
-                best,
-                picked,
-                ["score", "bic"],
-            ),
-            options.plots / "toy_selection.png",
-        ),
-    ]
+    save(draw_toy(toy, clusters, best), options.plots / TOY)
+    title = "Naive EM on the toy data: how many components?"
+    save(draw_selection(title, table, best, picked), options.plots / TOY_SELECTION)
 
 
 def step_em(X, Y, options):
-    """Step 3: EM on the ratings; Y completes X or is None. Returns the files saved."""
+    """Step 3: EM on the ratings; Y completes X or is None."""
     n, d = X.shape
-    seeds = seeds_in_words(options.seeds)
-    print(f"\nEM on netflix_incomplete.txt: {n} users x {d} movies, best of {seeds}")
-    print(f"Ratings given: {np.count_nonzero(X)} ({np.mean(X != 0):.1%} of the entries)")
-    unknown = np.array([], dtype=int)  # what is missing in X and known in Y, as np.take reads it
+    seeds = len(options.seeds)
+    show(f"\nEM on netflix_incomplete.txt: {n} users x {d} movies, best of {seeds} seeds")
+    show(f"Ratings given: {np.count_nonzero(X)} ({np.mean(X != 0):.1%} of the entries)")
     if Y is None:
-        print("RMSE: not known, there is no netflix_complete.txt")
+        show("RMSE: not known, there is no netflix_complete.txt")
     else:
-        unknown = np.flatnonzero((X == 0) & (Y != 0))
-        print("RMSE in stars against netflix_complete.txt:")
-        print("  all: over every entry, given ratings counting as exact (the course's way)")
-        print(f"  missing: over the {len(unknown)} entries that are missing here and known there")
-    print("  K    log-likelihood               BIC  seed  iterations  RMSE all   missing")
+        show("RMSE: the course's, in stars, over every entry of netflix_complete.txt")
+        if unknown := np.count_nonzero(Y == 0):
+            show(f"({unknown} of its entries are unknown, and count as 0 stars, as in the course)")
+    show("  K    log-likelihood               BIC  seed  iterations      RMSE")
     table, best = {}, {}
-    for K, fits in sweep("EM", em, X, options.netflix_k, options.seeds):
-        table[K] = [fit._replace(bic=common.bic(X, fit.mixture, fit.score)) for fit in fits]
-        if Y is not None:
-            table[K] = [with_rmse(fit, X, Y, unknown) for fit in table[K]]
-        best[K] = fit = max(table[K], key=lambda fit: fit.score)
-        errors = f"{fit.rmse_all:10.4f}{fit.rmse_missing:10.4f}".replace("nan", "  -")
-        print(
-            f"{K:3}{fit.score:18.4f}{fit.bic:18.4f}{fit.seed:6}{len(fit.trace):12}{errors}",
-            flush=True,
-        )
+    for K, fits in sweep("EM", em, X, options.netflix_k, options.seeds, Y):
+        table[K], best[K] = fits, (fit := best_of(fits))
+        error = "-" if Y is None else f"{fit.rmse:.4f}"
+        numbers = f"{fit.score:18.4f}{fit.bic:18.4f}{fit.seed:6}{len(fit.trace):12}"
+        show(f"{K:3}{numbers}{error:>10}")
     picked = pick(best)
-
-    progress("drawing")
-    fit, panels = best[picked], ["score", "bic"]
-    if len(unknown):
-        panels += ["rmse_all", "rmse_missing"]
     title = "EM on the ratings: how many user types?"
-    files = [
-        save(
-            draw_selection(title, table, best, picked, panels),
-            options.plots / "netflix_selection.png",
-        ),
-        save(draw_convergence(table[picked], fit), options.plots / "netflix_convergence.png"),
-        save(draw_user_types(X, fit.mixture), options.plots / "netflix_user_types.png"),
-    ]
-    if len(unknown):
-        figure = draw_predictions(X, Y, unknown, best[min(best)].mixture, fit.mixture)
-        files.append(save(figure, options.plots / "netflix_predictions.png"))
-    else:
-        progress("")
-        print("netflix_predictions.png is left out: no missing rating is known.", flush=True)
-    if options.fill is not None:
-        progress("writing the completed matrix")
-        X_pred = em.fill_matrix(X, fit.mixture)
-        files.append(replace(options.fill, lambda path: write_ratings(path, X, X_pred)))
-    return files
+    save(draw_selection(title, table, best, picked), options.plots / SELECTION)
+    save(draw_convergence(table[picked], best[picked]), options.plots / CONVERGENCE)
+    save(draw_user_types(X, best[picked].mixture), options.plots / USER_TYPES)
 
 
-def sweep(name, model, X, Ks, seeds):
-    """Fit a model from every seed; yield K and its list of Fits as soon as a K is done."""
-    left = len(Ks) * len(seeds)
+def step_prediction(X, options):
+    """Step 4: the error on ratings that were hidden from the fits, the course's way and ours.
+
+    Returns:
+        best: the K of the smallest error of em.predict; the smallest K where none is known
+        error: what is known of that error, in words
+    """
+    given, Ks = np.flatnonzero(X), options.netflix_k
+    hidden = np.random.RandomState(0).choice(given, int(0.1 * len(given)), replace=False)
+    if not len(hidden):
+        show(f"\nPrediction: {len(given)} ratings are too few to hide a tenth of them")
+        return Ks[0], "no error is known"
+    show(f"\nPrediction: {len(hidden)} of the {len(given)} given ratings are hidden, and predicted")
+    show("from the others. RMSE in stars over the hidden ratings, of two ways to predict:")
+    show("  course: em.fill_matrix, with the seed of the best log-likelihood")
+    show("  em.predict: averages of movie and user, and EM on what they leave over")
+    show("  K    course  em.predict")
+    X_left, truth = X.copy(), X.take(hidden)
+    X_left.flat[hidden] = 0
+    ratings = prepared(em, X_left)
+
+    def course(K, seed):
+        mixture, _, ll = em.run(ratings, *common.init(X_left, K, seed))
+        return ll, em.fill_matrix(ratings, mixture).take(hidden)
+
+    def ours(K):
+        return em.predict(X_left, K, options.seeds).take(hidden)
+
+    jobs = []
     for K in Ks:
-        fits = []
-        for seed in seeds:
-            progress(f"{name}: K = {K}, seed {seed}; {left} fits left")
-            trace = []
-            mixture, post, score = model.run(X, *common.init(X, K, seed), trace.append)
-            fits.append(Fit(seed, mixture, post, trace, score))
-            left -= 1
-        progress("")
-        yield K, fits
+        jobs += [partial(ours, K), *(partial(course, K, seed) for seed in options.seeds)]
+    results = side_by_side("Prediction", jobs)
+    errors, best, digits = {}, None, decimals(X)
+    for K in Ks:
+        predicted = next(results)
+        _, theirs = max((next(results) for _ in options.seeds), key=lambda fit: fit[0])
+        errors[K] = [common.rmse(truth, each) for each in (theirs, predicted)]
+        show(f"{K:3}{errors[K][0]:10.{digits}f}{errors[K][1]:12.{digits}f}")
+        if best is None or round(errors[K][1], digits) < round(errors[best][1], digits):
+            best, best_predicted = K, predicted
+    show("K = 1 is about what averages alone predict: of the movie (course), or of movie and")
+    limit = ", the largest that was tried" if best == Ks[-1] and len(Ks) > 1 else ""
+    show(f"user (em.predict). The best is em.predict with K = {best}{limit}.")
+    save(draw_predictions(errors, best, truth, best_predicted), options.plots / PREDICTIONS)
+    return best, f"expect an error of about {errors[best][1]:.{digits}f} stars"
 
 
-def with_rmse(fit, X, Y, unknown):
-    """Return the Fit with its two errors filled in."""
-    X_pred = em.fill_matrix(X, fit.mixture)
-    missing = common.rmse(X_pred.take(unknown), Y.take(unknown)) if len(unknown) else np.nan
-    return fit._replace(rmse_all=common.rmse(X_pred, Y), rmse_missing=missing)
+# The sweep
 
 
-def seeds_in_words(seeds):
-    """'1 seed' or '5 seeds'."""
-    return f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+def sweep(name, model, X, Ks, seeds, Y=None):
+    """Fit a model for every K from every seed; yield K and its Fits as soon as they are there."""
+    data = prepared(model, X)
+
+    def fit(K, seed):
+        trace = []
+        mixture, post, score = model.run(data, *common.init(X, K, seed), trace.append)
+        bic = np.nan if model is kmeans else common.bic(X, mixture, score)
+        rmse = np.nan if Y is None else common.rmse(model.fill_matrix(data, mixture), Y)
+        return Fit(seed, mixture, post, trace, score, bic, rmse)
+
+    results = side_by_side(name, [partial(fit, K, seed) for K in Ks for seed in seeds])
+    for K in Ks:
+        yield K, [next(results) for _ in seeds]
+
+
+def prepared(model, X):
+    """Return what all the fits of a model to X share; a student's own model may have nothing."""
+    return model.prepare(X) if hasattr(model, "prepare") else X
+
+
+def side_by_side(name, jobs):
+    """Call the jobs on as many threads as there are cores, and yield their results in order.
+
+    NumPy lets other threads run during its products. The threads are daemons, which end with the
+    program: Ctrl-C waits for none of them.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with ThreadPool(min(cores, len(jobs))) as pool:
+        results = pool.imap(lambda job: job(), jobs)
+        for left in range(len(jobs), 0, -1):
+            progress(f"{name}: {left} of {len(jobs)} fits left")
+            yield next(results)
+
+
+def best_of(fits, sign=1):
+    """Return the Fit of the largest sign * score; if they differ by rounding only, the first."""
+    return max(fits, key=lambda fit: float(f"{sign * fit.score:.10e}"))
 
 
 def pick(best):
     """Print and return the K of the largest BIC."""
     picked = max(best, key=lambda K: best[K].bic)
-    print(f"BIC picks K = {picked}.", flush=True)
+    show(f"BIC picks K = {picked}.")
     return picked
 
 
-# Pictures: data in, a figure out.
+def show(line):
+    """Print a line at once, in place of the live line."""
+    progress("")
+    print(line, flush=True)
+
+
+# Pictures: data in, a figure out
 
 
 def draw_toy(toy, clusters, mixtures):
     """K-means above EM, a column per K, as common.plot draws them."""
-    width, height = max(3 * len(clusters), 7), 5.8
-    figure, axes = plt.subplots(2, len(clusters), figsize=(width, height), squeeze=False)
-    # Margins in inches: Matplotlib's automatic layouts misplace panels of a fixed aspect ratio.
-    figure.subplots_adjust(
-        left=0.75 / width,
-        right=1 - 0.15 / width,
-        bottom=0.5 / height,
-        top=1 - 1.05 / height,
-        wspace=0.08,
-        hspace=0.3,
-    )
+    size = (max(3 * len(clusters), 7), 6.4)
+    shape = {"squeeze": False, "layout": "constrained"}
+    figure, axes = plt.subplots(2, len(clusters), figsize=size, **shape)
     rows = [("K-means", "cost", clusters), ("EM", "log-likelihood", mixtures)]
     for row, (name, score, fits) in zip(axes, rows):
         for ax, (K, fit) in zip(row, fits.items()):
@@ -240,37 +275,32 @@ def draw_toy(toy, clusters, mixtures):
             ax.set(xlabel="x1", ylabel="x2")
             ax.label_outer()
     figure.suptitle(
-        "Toy data: a point's colour is its cluster (K-means) or its posteriors (EM);\n"
-        "crosses are the means, circles have a radius of one standard deviation"
+        "Toy data: a point has the colour of its cluster (K-means), or its components' colours in\n"
+        "proportion to its posteriors (EM); a circle's radius is one standard deviation"
     )
     return figure
 
 
-def draw_selection(title, table, best, picked, panels):
+def draw_selection(title, table, best, picked):
     """Scores over K: every seed a dot, the seed of the best log-likelihood on the line."""
-    look = {
-        "score": ("Log-likelihood", "nats", LL_COLOUR),
-        "bic": ("BIC (larger is better)", "nats", BIC_COLOUR),
-        "rmse_all": ("RMSE over every entry", "stars", ALL_COLOUR),
-        "rmse_missing": ("RMSE over the missing entries", "stars", MISSING_COLOUR),
-    }
-    rows, Ks = len(panels) // 2, np.array(list(table))
-    crowded = np.any(np.diff(Ks) < np.ptp(Ks) / 20)  # a tick a K would overlap
-    figure, axes = plt.subplots(rows, 2, figsize=(9, 3 * rows + 0.6), layout="constrained")
-    for ax, field in zip(axes.flat, panels):
-        name, unit, colour = look[field]
+    panels = [
+        ("score", "Log-likelihood", "nats", LL_COLOUR),
+        ("bic", "BIC (larger is better)", "nats", BIC_COLOUR),
+        ("rmse", "The course's RMSE", "stars", RMSE_COLOUR),
+    ]
+    panels = panels if np.isfinite(best[picked].rmse) else panels[:2]
+    Ks, size = list(table), (4.4 * len(panels), 4)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, layout="constrained")
+    for ax, (field, name, unit, colour) in zip(axes, panels):
         for K, fits in table.items():
             scores = [getattr(fit, field) for fit in fits]
             dots = ax.plot([K] * len(fits), scores, "o", color=GREY, markersize=4)
-        ax.plot(list(best), [getattr(fit, field) for fit in best.values()], "o-", color=colour)
+        ax.plot(Ks, [getattr(fit, field) for fit in best.values()], "o-", color=colour)
         mark = ax.axvline(picked, color="black", linestyle=":")
-        ax.set(title=name, xlabel="K", ylabel=unit)
-        if crowded:
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        else:
-            ax.set_xticks(list(table))
+        ax.set(title=name, ylabel=unit)
+        label_K(ax, Ks)
         if unit == "nats":
-            ax.yaxis.set_major_formatter("{x:,.0f}")
+            ax.yaxis.set_major_formatter("{x:,.10g}")
     line = Line2D([], [], color="black", marker="o")
     labels = ["seed with the best log-likelihood", "other seeds", f"K = {picked}, picked by BIC"]
     figure.legend([line, dots[0], mark], labels, loc="outside lower center", ncols=3)
@@ -278,295 +308,338 @@ def draw_selection(title, table, best, picked, panels):
     return figure
 
 
+def label_K(ax, Ks):
+    """Label the x axis with K: a tick for each, or fewer where they would overlap."""
+    ax.set_xlabel("K")
+    if np.any(np.diff(Ks) < np.ptp(Ks) / 20):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        ax.set_xticks(Ks)
+
+
 def draw_convergence(fits, best):
-    """The log-likelihood after every iteration, a line per seed."""
+    """The log-likelihood after every iteration, a line per seed, labelled at its end."""
     figure, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
-    for fit, marker in zip(sorted(fits, key=lambda fit: -fit.score), "os^Dv" * len(fits)):
-        ax.plot(
-            range(1, len(fit.trace) + 1),
-            fit.trace,
-            marker=marker,
-            markersize=5,
-            color=LL_COLOUR if fit is best else GREY,
-            zorder=3 if fit is best else 2,
-            label=f"seed {fit.seed}: {fit.score:,.0f} after {len(fit.trace)} iterations",
-        )
-    ax.set(xlabel="EM iteration", ylabel="log-likelihood (nats)")
-    ax.set_title(
-        f"EM with K = {len(best.mixture.p)} from {seeds_in_words(fits)}: the start decides the end"
-    )
-    # The first steps climb a hundred times as high as all that follow.
+    # The first two steps climb a hundred times as high as all that follow; if nothing follows, the
+    # picture begins with the first.
     low = min(fit.trace[min(2, len(fit.trace) - 1)] for fit in fits)
-    if low < best.score:
-        ax.set_ylim(low, best.score + 0.05 * (best.score - low))
-        ax.set_xlabel("EM iteration (the first ones lie below the picture)")
-    ax.yaxis.set_major_formatter("{x:,.0f}")
-    ax.legend()
+    if best.score - low < 1e-4 * abs(best.score):
+        low = min(fit.trace[0] for fit in fits) - 1e-9
+    height, longest = best.score - low, max(len(fit.trace) for fit in fits)
+    place = np.inf
+    for fit in sorted(fits, key=lambda fit: -fit.score):
+        colour, zorder = (LL_COLOUR, 3) if fit is best else (GREY, 2)
+        iterations = range(1, len(fit.trace) + 1)
+        ax.plot(iterations, fit.trace, "o-", markersize=3, color=colour, zorder=zorder)
+        place = min(fit.score, place - 0.06 * height)  # no label covers the one above it
+        if place > low:
+            label, end = f"seed {fit.seed}: {fit.score:,.1f}", (len(fit.trace), fit.score)
+            arrow = {"arrowstyle": "-", "color": "0.85", "shrinkB": 4}
+            ax.annotate(label, end, (longest + 1, place), va="center", arrowprops=arrow)
+    ax.set(xlim=(0.5, 1 + 1.3 * longest), ylim=(low, best.score + 0.08 * height))
+    ax.set(xlabel="EM iteration (the first ones may lie below)", ylabel="log-likelihood (nats)")
+    ax.set_title(f"EM with K = {len(best.mixture.p)}: how the log-likelihood rises from each seed")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.yaxis.set_major_formatter("{x:,.10g}")
     return figure
 
 
 def draw_user_types(X, mixture):
-    """The mean rating of each movie, and how far each user type's mean is from it."""
-    raters = np.count_nonzero(X, axis=0)
-    overall = np.where(raters > 0, X.sum(axis=0) / np.maximum(raters, 1), np.nan)
-    movies, types = np.argsort(overall), np.argsort(-mixture.p)
+    """What each user type gives above the average, and the movies that it likes more than others.
+
+    A movie stands in the group of the type whose taste for it is the strongest; taste is the type's
+    mean less the mean of all users and less what the type gives above the average.
+    """
+    raters, users = np.count_nonzero(X, axis=0), mixture.p * len(X)
+    X, mu, raters = X[:, raters > 0], mixture.mu[:, raters > 0], raters[raters > 0]
+    shared = users >= 1.5
+    types = np.argsort(-users, kind="stable")
+    types = types[shared[types]] if shared.any() else types
     # No rating is 0: such a mean was never updated, because hardly anyone of the type rated it.
-    difference = np.where(mixture.mu == 0, np.nan, mixture.mu - overall)[types][:, movies]
-    figure, (top, bottom) = plt.subplots(
-        2,
-        figsize=(9, 2.6 + 0.42 * len(types)),
-        height_ratios=[2, 0.5 + 0.5 * len(types)],
-        sharex=True,
-        layout="constrained",
+    taste = np.where(mu == 0, np.nan, mu - X.sum(axis=0) / raters)[types]
+    level = np.nanmean(taste, axis=1)
+    taste -= level[:, None]
+    known = np.where(np.isnan(taste), -np.inf, taste)
+    fan = known.argmax(axis=0)
+    movies = np.lexsort([-known.max(axis=0), fan])
+
+    size = (10, 2.7 + 0.4 * len(types))
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=size, width_ratios=[1, 3.2], sharey=True, layout="constrained"
     )
-    top.plot(overall[movies], color="black")
-    top.set(title="All users", ylabel="mean rating (stars)")
-    colours = plt.get_cmap("PuOr").with_extremes(bad="0.85")
-    image = bottom.imshow(
-        difference, aspect="auto", cmap=colours, vmin=-1.5, vmax=1.5, interpolation="nearest"
+    bars = left.barh(range(len(types)), level, color=COURSE_COLOUR)
+    left.bar_label(bars, [f"{x:+.2f}" for x in level], padding=3)
+    left.axvline(0, color="black", linewidth=1)
+    left.set_xlim(np.array([-2.4, 2.4]) * max(np.abs(level).max(), 0.01))
+    left.set(title="Generosity", xlabel="mean rating, less\nthat of all users (stars)")
+    labels = [f"type {i}: {mixture.p[j]:.0%} of users" for i, j in enumerate(types, start=1)]
+    left.set_yticks(range(len(types)), labels)
+    limit = max(np.nanquantile(np.abs(taste), 0.98), 0.01)
+    image = right.imshow(
+        taste[:, movies],
+        aspect="auto",
+        cmap=plt.get_cmap("PuOr").with_extremes(bad="0.85"),
+        vmin=-limit,
+        vmax=limit,
+        interpolation="nearest",
     )
-    bottom.hlines(np.arange(0.5, len(types) - 1), -0.5, len(movies) - 0.5, color="white")
-    bottom.set_title(
-        f"{len(types)} user types: share of users, standard deviation in stars (grey: no estimate)"
+    right.hlines(np.arange(0.5, len(types) - 1), -0.5, len(movies) - 0.5, color="white")
+    counts = np.bincount(fan, minlength=len(types))
+    ends = np.cumsum(counts)
+    right.vlines(ends[:-1] - 0.5, -0.5, len(types) - 0.5, color="black", linewidth=1)
+    right.set(title="Taste: which movies a type likes more, or less, than others do")
+    wide = np.flatnonzero(counts > 0.05 * len(movies))
+    right.set_xticks((ends - counts / 2)[wide], [f"{counts[i]} of\ntype {i + 1}" for i in wide])
+    right.set_xlabel("movies, grouped by the type that likes them most; its favourite first")
+    right.tick_params(axis="y", left=False)
+    label = "mean rating, less that of all\nusers and less generosity (stars)\n(grey: no estimate)"
+    figure.colorbar(image, ax=right, label=label, extend="both", pad=0.01)
+    alone = len(users) - len(types)
+    words = f"; left out: {alone} that no two users share" if alone else ""
+    lines = (
+        "The sorting makes the staircase; look at the depth of its colours, and at what lies beside"
     )
-    bottom.set_yticks(
-        range(len(types)),
-        [
-            f"type {rank}: {mixture.p[j]:.1%}, sd {mixture.var[j] ** 0.5:.2f}"
-            for rank, j in enumerate(types, start=1)
-        ],
-    )
-    bottom.set_xlabel("movies, from the least to the best liked")
-    figure.colorbar(
-        image,
-        ax=bottom,
-        label="difference from the\nmean of all users (stars)",
-        extend="both",
-        pad=0.01,
-    )
-    figure.suptitle("What distinguishes the user types")
+    if len(types) == 1:
+        lines = "There is a single type: its taste is that of all users"
+    figure.suptitle(f"Who the user types are (K = {len(users)}{words})\n{lines}")
     return figure
 
 
-def draw_predictions(X, Y, unknown, plain, mixture):
-    """Predictions of the missing ratings: spread per true rating, and error by user's activity."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
-    X_pred, true = em.fill_matrix(X, mixture), Y.take(unknown)
-    stars = np.unique(true)
-    left.boxplot(
-        [X_pred.take(unknown[true == star]) for star in stars],
-        positions=stars,
-        whis=(5, 95),
-        showfliers=False,
-        widths=0.6,
-        patch_artist=True,
-        boxprops={"facecolor": MISSING_COLOUR},
-        medianprops={"color": "black"},
-    )
-    left.plot([1, 5], [1, 5], color=GREY, linestyle="--", label="perfect prediction")
-    left.set(
-        title="Predicted against true rating",
-        xlabel="true rating (stars)",
-        ylabel="predicted rating (stars)\nbox: middle half; whiskers: 5 % to 95 %",
-        xticks=stars,
-        xticklabels=[f"{star:.0f}" for star in stars],
-    )
+def draw_predictions(errors, best, truth, predicted):
+    """The hidden ratings: error over K, and what em.predict with the best K makes of each rating.
+
+    Args:
+        errors: {K: (error of the course's way, of em.predict)}, in stars
+        best: the K that predicted
+        truth, predicted: (m,) arrays, the hidden ratings and their predictions, in stars
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
+    Ks, width = list(errors), max(max(errors) - min(errors), 1)
+    for place, name, colour in [(0, "course", COURSE_COLOUR), (1, "em.predict", PREDICT_COLOUR)]:
+        scores = [both[place] for both in errors.values()]
+        left.plot(Ks, scores, "o-", color=colour)
+        left.annotate(name, (Ks[-1] + 0.04 * width, scores[-1]), va="center")
+    left.axvline(best, color="black", linestyle=":", label=f"K = {best} predicts best")
+    left.set(title="Error on the hidden ratings", ylabel="RMSE (stars)")
+    left.set_xlim(Ks[0] - 0.08 * width, Ks[-1] + 0.35 * width)
+    label_K(left, Ks)
     left.legend()
 
-    # Five groups of as many users each, from the least to the most active
-    ratings, owner = np.count_nonzero(X, axis=1), unknown // X.shape[1]
-    users = np.unique(owner)
-    groups = np.array_split(users[np.argsort(ratings[users], kind="stable")], min(5, len(users)))
-    lines = {f"K = {len(mixture.p)}, picked by BIC": (MISSING_COLOUR, X_pred)}
-    if len(plain.p) < len(mixture.p):
-        lines[f"K = {len(plain.p)}"] = (GREY, em.fill_matrix(X, plain))
-    for name, (colour, prediction) in lines.items():
-        theirs = [unknown[np.isin(owner, group)] for group in groups]
-        errors = [common.rmse(prediction.take(t), Y.take(t)) for t in theirs]
-        right.plot(range(len(groups)), errors, "o-", color=colour, label=name)
-    right.set(
-        title="Error for users with few and many ratings",
-        xlabel="ratings given (a fifth of the users each)",
-        ylabel="RMSE over their missing entries (stars)",
-        xticks=range(len(groups)),
-        xticklabels=[f"{ratings[g].min()}\nto {ratings[g].max()}" for g in groups],
+    levels = np.unique(truth)
+    if len(levels) > 10:  # ten groups of equal width; a group stands at its middle
+        edges = np.linspace(levels[0], levels[-1], 11)
+        levels = (edges[1:] + edges[:-1]) / 2
+        truth = levels[np.clip(np.searchsorted(edges, truth, "right") - 1, 0, 9)]
+        levels = np.unique(truth)
+    ends = [levels[0], levels[-1]]
+    right.boxplot(
+        [predicted[truth == level] for level in levels],
+        positions=levels,
+        widths=0.6 * (np.diff(levels).min() if len(levels) > 1 else 1),
+        whis=(5, 95),
+        showfliers=False,
+        patch_artist=True,
+        manage_ticks=False,
+        boxprops={"facecolor": PREDICT_COLOUR},
+        medianprops={"color": "black"},
     )
-    right.legend()
-    figure.suptitle("Predictions of the ratings that were missing")
+    right.plot(ends, ends, color=GREY, linestyle="--")
+    right.set(
+        title=f"What em.predict, K = {best}, makes of them",
+        xlabel="true rating (stars)",
+        ylabel="predicted rating (stars)",
+        xticks=levels,
+        xticklabels=[f"{level:.3g}" for level in levels],
+    )
+    right.legend(
+        [
+            Patch(facecolor=PREDICT_COLOUR, edgecolor="black"),
+            Line2D([], [], color="black"),
+            Line2D([], [], color=GREY, linestyle="--"),
+        ],
+        ["middle half; line: median", "whiskers: 5 % to 95 %", "perfect prediction"],
+    )
+    figure.suptitle(f"Predictions of {len(predicted)} ratings that were hidden from the fit")
     return figure
 
 
-# Files and options: checked before anything is computed, written whole or not at all.
-
-
-def save(figure, path):
-    """Write a figure to a PNG file, close it, and return the path."""
-    figure.set_dpi(min(100, 60_000 / max(figure.get_size_inches())))  # Agg ends at 65535 pixels
-    replace(path, figure.canvas.print_png)  # savefig would draw, and lay it out, twice
-    plt.close(figure)
-    return path
-
-
-def write_ratings(path, X, X_pred):
-    """Write given ratings as whole numbers and predicted ones with 4 decimals, a user a line."""
-    with open(path, "w", encoding="ascii") as file:
-        for given, predicted in zip(X, X_pred):
-            file.write(" ".join(f"{x:.0f}" if x else f"{y:.4f}" for x, y in zip(given, predicted)))
-            file.write("\n")
-
-
-def replace(path, write):
-    """Have write(temporary path) make a file beside path, then put it in its place; return path."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        stop(2, f"{path}: wanted to write it, came '{error.strerror}'")
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
-
-
-def check_writable(option, path):
-    """Raise ValueError, naming the option, where no file can be put at path."""
-    wanted = f"{option}: wanted a file that can be written, came {path}"
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{wanted}, which is no file")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise ValueError(f"{wanted}, which is read-only")
-    try:
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise ValueError(f"{wanted} ({error.strerror})") from error
-
-
-def inputs(options):
-    """Read and check all that the steps need; ValueError says what is wrong in one line.
-
-    Returns:
-        toy: (n, 2) points
-        X: (n, d) ratings, 0 where missing
-        Y: (n, d) ratings that complete X, 0 where not known; None where there is no such file
-    """
-    folder = options.data
-    if not folder.is_dir():
-        raise ValueError(f"--data: wanted a folder, came {folder}")
-    toy_path, path, complete = (
-        folder / name for name in ("toy_data.txt", "netflix_incomplete.txt", "netflix_complete.txt")
-    )
-    toy, X = common.read(toy_path), common.read(path, ratings=True)
-    Y = common.read(complete, ratings=True) if complete.exists() else None
-    if toy.shape[1] != 2:
-        raise ValueError(f"{toy_path}: wanted 2 numbers a line, came {toy.shape[1]}")
-    if Y is not None and Y.shape != X.shape:
-        raise ValueError(f"{complete}: wanted the {X.shape} entries of {path.name}, came {Y.shape}")
-    if Y is not None and (wrong := np.argwhere((X != 0) & (X != Y))).size:
-        row, column = wrong[0]
-        raise ValueError(
-            f"{complete}, row {row + 1}, column {column + 1}: wanted {X[row, column]:g} as in "
-            f"{path.name}, came {Y[row, column]:g}"
-        )
-    for option, Ks, n, name in [
-        ("--toy-k", options.toy_k, len(toy), toy_path.name),
-        ("--netflix-k", options.netflix_k, len(X), path.name),
-    ]:
-        if max(Ks) > n:
-            raise ValueError(f"{option}: wanted at most {n}, the rows of {name}, came {max(Ks)}")
-    if options.fill is not None:
-        check_writable("--fill", options.fill)
-        if options.fill in (toy_path.resolve(), path.resolve(), complete.resolve()):
-            raise ValueError(f"--fill: wanted a file that is no input, came {options.fill}")
-    try:
-        options.plots.mkdir(exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"--plots: wanted a folder, came {options.plots} ({error.strerror})"
-        ) from error
-    for picture in PICTURES:
-        check_writable("--plots", options.plots / picture)
-    return toy, X, Y
-
-
-def whole(least, most=np.inf):
-    """An argparse type: a whole number from least to most."""
-
-    def convert(text):
-        if not (text.isdecimal() and least <= int(text) <= most):
-            upper = f"to {most}" if most < np.inf else "up"
-            raise argparse.ArgumentTypeError(
-                f"wanted whole numbers from {least} {upper}, came {text!r}"
-            )
-        return int(text)
-
-    return convert
+# Options and files: checked before anything is computed, written whole or not at all
 
 
 def arguments():
-    """The command line's options; the program ends here if they make no sense."""
+    """The command line's options."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
         epilog="Exit status: 0, 2 on bad input (with one line that says what), 130 on Ctrl-C.",
         allow_abbrev=False,
     )
     parser.error = lambda message: stop(2, message.removeprefix("argument "))
-    parser.add_argument(
-        "--data",
-        metavar="DIR",
-        type=Path,
-        default=HERE,
-        help="folder with toy_data.txt, netflix_incomplete.txt and, if there is one, "
-        "netflix_complete.txt (default: the folder of main.py)",
-    )
-    parser.add_argument(
-        "--plots",
-        metavar="DIR",
-        type=Path,
-        default=HERE / "plots",
-        help="folder for the pictures, made if it is not there (default: plots beside main.py)",
-    )
 
-    def add_numbers(option, metavar, convert, default, text):
-        parser.add_argument(
-            option,
-            metavar=metavar,
-            nargs="*",
-            type=convert,
-            default=[int(number) for number in default.split()],
-            help=f"{text} (default: {default})",
-        )
+    def add(option, metavar, text, **more):
+        parser.add_argument(option, metavar=metavar, help=text, **more)
 
-    add_numbers("--seeds", "S", whole(0, 2**32 - 1), "0 1 2 3 4", "seeds of the starts to try")
-    add_numbers("--toy-k", "K", whole(1), "1 2 3 4", "numbers of components for the toy data")
-    add_numbers("--netflix-k", "K", whole(1), "1 2 4 6 8 12", "numbers of user types")
-    parser.add_argument(
-        "--fill",
-        metavar="FILE",
-        type=lambda path: Path(path).resolve(),  # a link stays a link: what it names is written
-        help="write the ratings, with the missing ones predicted by the mixture that BIC picks, to "
-        "FILE (default: do not)",
-    )
+    def words(Ks):
+        return f"(default: {' '.join(map(str, Ks))})"
+
+    many = {"nargs": "+", "type": whole}
+    text = "folder of netflix_incomplete.txt and, if they are there, netflix_complete.txt and "
+    add("--data", "DIR", text + "toy_data.txt (default: that of main.py)", type=Path, default=HERE)
+    text = "folder for the pictures, made if it is not there (default: plots beside main.py)"
+    add("--plots", "DIR", text, type=Path, default=HERE / "plots")
+    text = f"seeds of the starts to try {words(range(5))}"
+    add("--seeds", "S", text, default=list(range(5)), **many)
+    add("--toy-k", "K", f"numbers of components for the toy data {words(TOY_K)}", **many)
+    add("--netflix-k", "K", f"numbers of user types {words(NETFLIX_K)}", **many)
+    text = "write the ratings to FILE, the missing ones predicted by em.predict with the K that "
+    add("--fill", "FILE", text + "predicts hidden ratings best (default: do not)", type=Path)
     options = parser.parse_args()
-    for option, numbers in [
-        ("--seeds", options.seeds),
-        ("--toy-k", options.toy_k),
-        ("--netflix-k", options.netflix_k),
-    ]:
-        if not numbers:
-            stop(2, f"{option}: wanted at least one number, came none")
-        numbers[:] = sorted(set(numbers))
+    for seed in options.seeds:
+        common.whole("--seeds", seed, 0, 2**32 - 1)
+    options.seeds = sorted(set(options.seeds))
     return options
 
 
+def whole(text):
+    """An argparse type: digits, as people write them."""
+    if not text.lstrip("-").isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
+    return int(text)
+
+
+def inputs(options):
+    """Read and check the data, and fit the options' K to them; ValueError says what is wrong.
+
+    Returns:
+        toy: (n, 2) points; None where there is no such file
+        X: (n, d) ratings, 0 where missing
+        Y: (n, d) ratings that complete X, 0 where not known; None where there is no such file
+    """
+    toy, path, complete = (
+        options.data / name
+        for name in ("toy_data.txt", "netflix_incomplete.txt", "netflix_complete.txt")
+    )
+    X = common.read(path, ratings=True)
+    Y = common.read(complete, ratings=True) if os.path.lexists(complete) else None
+    if Y is not None and Y.shape != X.shape:
+        raise ValueError(f"{complete}: expected the shape of {path.name}, {X.shape}, got {Y.shape}")
+    if Y is not None and (wrong := np.argwhere((X != 0) & (X != Y))).size:
+        row, column = wrong[0]
+        raise ValueError(
+            f"{complete}, row {row + 1}, column {column + 1}: expected {X[row, column]:g} as in "
+            f"{path.name}, got {Y[row, column]:g}"
+        )
+    options.netflix_k = components("--netflix-k", options.netflix_k, NETFLIX_K, path, len(X))
+    if not os.path.lexists(toy):
+        return None, X, Y
+    toy_data = common.read(toy)
+    if toy_data.shape[1] != 2:
+        raise ValueError(f"{toy}: expected 2 numbers a line, got {toy_data.shape[1]}")
+    options.toy_k = components("--toy-k", options.toy_k, TOY_K, toy, len(toy_data))
+    return toy_data, X, Y
+
+
+def components(option, Ks, default, path, n):
+    """Return the K to try: those that were typed, or the default ones that n rows allow."""
+    if Ks is None:
+        if n < default[-1]:
+            show(f"{path.name} has {n} rows: K above {n} is left out.")
+        return [K for K in default if K <= n]
+    for K in Ks:
+        common.whole(f"{option} ({path.name} has {n} rows)", K, 1, n)
+    return sorted(set(Ks))
+
+
+def check_outputs(options):
+    """Make the folder of the pictures; ValueError where a file could not be written later."""
+    try:
+        options.plots.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--plots: cannot make {options.plots}: {error.strerror}") from error
+    pictures = [options.plots / picture for picture in PICTURES]
+    for picture in pictures:
+        check_writable("--plots", picture)
+    if options.fill is not None:
+        options.fill = Path(os.path.realpath(options.fill))  # write what a link names, not the link
+        check_writable("--fill", options.fill)
+        for path in [*pictures, *options.data.glob("*.txt")]:
+            if options.fill == Path(os.path.realpath(path)):
+                raise ValueError(f"--fill: expected a file of its own, got {path}")
+
+
+def check_writable(option, path):
+    """Raise ValueError, naming the option and the reason, where no file can be put at path."""
+    reason = None
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            reason = "it is not a file"
+        elif not os.access(path, os.W_OK):
+            reason = "it is read-only"
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        reason = error.strerror
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        reason = reason or error.strerror
+    if reason:
+        raise ValueError(f"{option}: cannot write {path}: {reason}")
+
+
+def save(figure, path):
+    """Write a figure to a PNG file and close it."""
+    progress(f"drawing {path.name}")
+    write_whole(path, partial(figure.savefig, format="png", dpi=100))
+    plt.close(figure)
+
+
+def decimals(X):
+    """4, or as many as show four digits of the largest rating."""
+    return max(4, 3 - int(np.floor(np.log10(X.max()))))
+
+
+def write_ratings(path, X, X_pred):
+    """Write given ratings as they were read, and predicted ones rounded, a user a line."""
+    form = f"%.{decimals(X)}f"
+    rounded = np.round(X_pred, decimals(X))
+    # What rounding would take off the scale is written in full, too.
+    exact = (X != 0) | (rounded < X_pred.min()) | (rounded > X_pred.max())
+    with open(path, "w", encoding="ascii") as file:
+        for row, full in zip(X_pred.tolist(), exact.tolist()):
+            words = (repr(x).removesuffix(".0") if e else form % x for x, e in zip(row, full))
+            file.write(" ".join(words) + "\n")
+
+
+def write_whole(path, write):
+    """Have write(temporary path) make a file beside path, put it in its place, and say so."""
+    temporary = path.with_name(f".{os.getpid()}.part")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(ValueError, OSError):  # not below this folder, or it was deleted
+        path = path.relative_to(Path.cwd())
+    show(f"Saved {path}")
+
+
 if __name__ == "__main__":
+    with contextlib.suppress(AttributeError):  # Jupyter's standard output encodes everything
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         main()
-        print(end="", flush=True)  # so that what goes wrong with it goes wrong here
-    except KeyboardInterrupt:
-        stop(130, "interrupted; what is printed is finished")
+        print(end="", flush=True)  # flush now, so that its errors are handled below
+    except ValueError as error:
+        stop(2, error)
+    except MemoryError as error:
+        stop(2, f"not enough memory: {error}")
     except OSError as error:
         # Standard output is full or has lost its reader, such as head: spare Python's last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             sys.exit(141)  # as a program ends that dies of SIGPIPE
         stop(2, f"standard output: {error.strerror}")
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # for Jupyter's %run
