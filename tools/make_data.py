@@ -88,7 +88,7 @@ def main():
         path = ROOT / name
         if not check:
             path.write_bytes(content.encode())
-        elif not path.is_file() or path.read_bytes() != content.encode():
+        elif not path.is_file() or path.read_bytes().replace(b"\r\n", b"\n") != content.encode():
             stale.append(name)
     if stale:
         sys.exit(f"not what tools/make_data.py writes: {', '.join(stale)}")

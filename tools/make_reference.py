@@ -4,7 +4,7 @@
     python tools/make_reference.py --check    exit with 0 only if it is what this would write
 
 It shares no code with the modules that it is there to test: plain Python, a loop per sum, decimal
-numbers of 50 digits. NumPy only draws the first means and prints.
+numbers of 50 digits. NumPy only draws the first means and prints. test.py uses its steps as well.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def estep(X, mu, var, p):
             (p[j] + Decimal("1e-16")).ln()
             - len(rated(row)) * (2 * PI * var[j]).ln() / 2
             - distance(row, mu[j]) / (2 * var[j])
-            for j in range(K)
+            for j in range(len(mu))
         ]
         logsumexp = sum(x.exp() for x in f).ln()  # 50 digits, and no smallest number to underflow
         post.append([(x - logsumexp).exp() for x in f])
@@ -62,8 +62,8 @@ def estep(X, mu, var, p):
 def mstep(X, post, mu):
     """Means, variances and weights; mu are the means before."""
     n, d = len(X), len(X[0])
+    K, new = len(mu), [list(m) for m in mu]
     p = [sum(post[u][j] for u in range(n)) / n for j in range(K)]
-    new = [list(m) for m in mu]
     for j in range(K):
         for l in range(d):
             users = [u for u in range(n) if X[u][l] != 0]
@@ -78,7 +78,7 @@ def mstep(X, post, mu):
 
 
 def run(X, mu, var, p):
-    """E- and M-steps until the log-likelihood gains no more than a millionth of itself."""
+    """E- and M-steps until the log-likelihood rises by no more than 1e-6 of its size."""
     old = None
     while True:
         post, ll = estep(X, mu, var, p)
@@ -92,7 +92,10 @@ def fill_matrix(X, mu, var, p):
     """The means, weighted by the posteriors, where a rating is missing."""
     post, _ = estep(X, mu, var, p)
     return [
-        [x if x != 0 else sum(post[u][j] * mu[j][l] for j in range(K)) for l, x in enumerate(row)]
+        [
+            x if x != 0 else sum(post[u][j] * mu[j][l] for j in range(len(mu)))
+            for l, x in enumerate(row)
+        ]
         for u, row in enumerate(X)
     ]
 
@@ -127,23 +130,24 @@ def main():
     here = Path(__file__).resolve().parent.parent
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--data", type=Path, default=here, help="folder of test_incomplete.txt, test_complete.txt"
+        "--data", type=Path, help="folder of test_incomplete.txt, test_complete.txt"
     )
     parser.add_argument(
-        "--out", type=Path, help="file to write (default: test_solutions.txt there)"
+        "--out", type=Path, help="file to write (default: test_solutions.txt beside main.py)"
     )
     parser.add_argument("--check", action="store_true", help="compare that file, write nothing")
     options = parser.parse_args()
+    if options.data and not (options.out or options.check):
+        parser.error("--out: expected a file to write, as --data names a folder of your own")
+    data = options.data or here
     for name in ("test_incomplete.txt", "test_complete.txt"):
-        if not (options.data / name).is_file():
-            parser.error(f"--data: wanted a folder with {name}, came {options.data}")
-    out = options.out or options.data / "test_solutions.txt"
-    text = solutions(
-        read(options.data / "test_incomplete.txt"), read(options.data / "test_complete.txt")
-    )
+        if not (data / name).is_file():
+            parser.error(f"--data: expected a folder with {name}, got {data}")
+    out = options.out or data / "test_solutions.txt"
+    text = solutions(read(data / "test_incomplete.txt"), read(data / "test_complete.txt")).encode()
     if not options.check:
-        out.write_bytes(text.encode())
-    elif not out.is_file() or out.read_bytes() != text.encode():
+        out.write_bytes(text)
+    elif not out.is_file() or out.read_bytes().replace(b"\r\n", b"\n") != text:
         sys.exit(f"{out} is not what tools/make_reference.py writes")
 
 
