@@ -215,12 +215,12 @@ def mstep(
     """
     centre, points, squares, floor = centred(X)
     n, d = points.shape
+    if mixture is not None:
+        mixture = check_mixture(mixture, d)
     post = check_post(post, n, None if mixture is None else len(mixture.mu))
     if mixture is None:
         var = np.maximum(points.var(axis=0).mean(), floor)
         mixture = GaussianMixture(points.mean(axis=0) + centre, var, None)
-    else:
-        mixture = check_mixture(mixture, d)
     count = post.sum(axis=0)
     empty = count == 0
     divisor = np.where(empty, 1, count)
@@ -304,13 +304,14 @@ def whole(name, number, smallest, largest):
 
 def finite_array(name, array, shape, largest=LARGEST):
     """Return array as finite float64 of this shape, in which None stands for any length >= 1."""
-    if np.ma.isMaskedArray(array):
-        raise TypeError(f"{name}: expected a plain array (0: missing rating), got a masked array")
-    kind = type(array).__name__
+    # A mask would be lost, and a NamedTuple is what another model has prepared.
+    if np.ma.isMaskedArray(array) or hasattr(array, "_fields"):
+        kind = type(array).__name__
+        raise TypeError(f"{name}: expected a plain array (0: missing rating), got a {kind}")
     try:
         array = np.asarray(array)
-    except ValueError:  # rows that differ in length, or what another model has prepared
-        raise ValueError(f"{name}: expected an array, got a {kind} of unequal parts") from None
+    except ValueError:
+        raise ValueError(f"{name}: expected an array, got rows of different lengths") from None
     if not np.can_cast(array.dtype, np.float64, casting="same_kind"):
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
     fits = array.ndim == len(shape) and all(

@@ -102,7 +102,7 @@ def main():
 
 def step_kmeans(toy, options):
     """Step 1: K-means on the toy data. Returns the best Fit of every K."""
-    show(f"K-means on toy_data.txt: {len(toy)} points, best of {len(options.seeds)} seeds")
+    show(f"K-means on toy_data.txt: {len(toy)} points; seeds tried: {len(options.seeds)}")
     show("Cost: sum of the squared distances of the points to their cluster's mean")
     show("  K              cost  seed")
     best = {}
@@ -114,7 +114,7 @@ def step_kmeans(toy, options):
 
 def step_naive_em(toy, clusters, options):
     """Step 2: naive EM on the toy data, whose pictures also show the clusters of step 1."""
-    show(f"\nNaive EM on toy_data.txt: {len(toy)} points, best of {len(options.seeds)} seeds")
+    show(f"\nNaive EM on toy_data.txt: {len(toy)} points; seeds tried: {len(options.seeds)}")
     show("BIC: log-likelihood - (number of parameters / 2) log n; larger is better")
     show("  K    log-likelihood               BIC  seed")
     table, best = {}, {}
@@ -130,8 +130,9 @@ def step_naive_em(toy, clusters, options):
 def step_em(X, Y, options):
     """Step 3: EM on the ratings; Y completes X or is None."""
     n, d = X.shape
-    seeds = len(options.seeds)
-    show(f"\nEM on netflix_incomplete.txt: {n} users x {d} movies, best of {seeds} seeds")
+    show(
+        f"\nEM on netflix_incomplete.txt: {n} users x {d} movies; seeds tried: {len(options.seeds)}"
+    )
     show(f"Ratings given: {np.count_nonzero(X)} ({np.mean(X != 0):.1%} of the entries)")
     if Y is None:
         show("RMSE: not known, there is no netflix_complete.txt")
@@ -160,19 +161,17 @@ def step_prediction(X, options):
         best: the K of the smallest error of em.predict; the smallest K where none is known
         error: what is known of that error, in words
     """
-    given, Ks = np.flatnonzero(X), options.netflix_k
-    hidden = np.random.RandomState(0).choice(given, int(0.1 * len(given)), replace=False)
+    Ks, given = options.netflix_k, np.count_nonzero(X)
+    X_left, hidden = hide(X)
     if not len(hidden):
-        show(f"\nPrediction: {len(given)} ratings are too few to hide a tenth of them")
+        show(f"\nPrediction: {given} ratings are too few to hide a tenth of them")
         return Ks[0], "no error is known"
-    show(f"\nPrediction: {len(hidden)} of the {len(given)} given ratings are hidden, and predicted")
+    show(f"\nPrediction: {len(hidden)} of the {given} given ratings are hidden, and predicted")
     show("from the others. RMSE in stars over the hidden ratings, of two ways to predict:")
     show("  course: em.fill_matrix, with the seed of the best log-likelihood")
     show("  em.predict: averages of movie and user, and EM on what they leave over")
     show("  K    course  em.predict")
-    X_left, truth = X.copy(), X.take(hidden)
-    X_left.flat[hidden] = 0
-    ratings = prepared(em, X_left)
+    truth, ratings = X.take(hidden), prepared(em, X_left)
 
     def course(K, seed):
         mixture, _, ll = em.run(ratings, *common.init(X_left, K, seed))
@@ -200,6 +199,15 @@ def step_prediction(X, options):
     return best, f"expect an error of about {errors[best][1]:.{digits}f} stars"
 
 
+def hide(X):
+    """Take a tenth of the ratings out; return the matrix without them, and their flat indices."""
+    given = np.flatnonzero(X)
+    hidden = np.random.RandomState(0).choice(given, int(0.1 * len(given)), replace=False)
+    X_left = X.copy()
+    X_left.flat[hidden] = 0
+    return X_left, hidden
+
+
 # The sweep
 
 
@@ -225,13 +233,12 @@ def prepared(model, X):
 
 
 def side_by_side(name, jobs):
-    """Call the jobs on as many threads as there are cores, and yield their results in order.
+    """Call the jobs on all cores, and yield their results in order.
 
-    NumPy lets other threads run during its products. The threads are daemons, which end with the
-    program: Ctrl-C waits for none of them.
+    NumPy lets other threads run during its products. ThreadPool's end with the program: Ctrl-C
+    waits for none of them.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with ThreadPool(min(cores, len(jobs))) as pool:
+    with ThreadPool(min(cores(), len(jobs))) as pool:
         results = pool.imap(lambda job: job(), jobs)
         for left in range(len(jobs), 0, -1):
             progress(f"{name}: {left} of {len(jobs)} fits left")
@@ -241,6 +248,11 @@ def side_by_side(name, jobs):
 def best_of(fits, sign=1):
     """Return the Fit of the largest sign * score; if they differ by rounding only, the first."""
     return max(fits, key=lambda fit: float(f"{sign * fit.score:.10e}"))
+
+
+def cores():
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def pick(best):
@@ -297,8 +309,8 @@ def draw_selection(title, table, best, picked):
             dots = ax.plot([K] * len(fits), scores, "o", color=GREY, markersize=4)
         ax.plot(Ks, [getattr(fit, field) for fit in best.values()], "o-", color=colour)
         mark = ax.axvline(picked, color="black", linestyle=":")
-        ax.set(title=name, ylabel=unit)
-        label_K(ax, Ks)
+        ax.set(title=name, xlabel="K", ylabel=unit)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if unit == "nats":
             ax.yaxis.set_major_formatter("{x:,.10g}")
     line = Line2D([], [], color="black", marker="o")
@@ -306,15 +318,6 @@ def draw_selection(title, table, best, picked):
     figure.legend([line, dots[0], mark], labels, loc="outside lower center", ncols=3)
     figure.suptitle(title)
     return figure
-
-
-def label_K(ax, Ks):
-    """Label the x axis with K: a tick for each, or fewer where they would overlap."""
-    ax.set_xlabel("K")
-    if np.any(np.diff(Ks) < np.ptp(Ks) / 20):
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    else:
-        ax.set_xticks(Ks)
 
 
 def draw_convergence(fits, best):
@@ -352,9 +355,9 @@ def draw_user_types(X, mixture):
     """
     raters, users = np.count_nonzero(X, axis=0), mixture.p * len(X)
     X, mu, raters = X[:, raters > 0], mixture.mu[:, raters > 0], raters[raters > 0]
-    shared = users >= 1.5
     types = np.argsort(-users, kind="stable")
-    types = types[shared[types]] if shared.any() else types
+    shared = types[users[types] >= 1.5]
+    types = shared if len(shared) else types
     # No rating is 0: such a mean was never updated, because hardly anyone of the type rated it.
     taste = np.where(mu == 0, np.nan, mu - X.sum(axis=0) / raters)[types]
     level = np.nanmean(taste, axis=1)
@@ -363,9 +366,9 @@ def draw_user_types(X, mixture):
     fan = known.argmax(axis=0)
     movies = np.lexsort([-known.max(axis=0), fan])
 
-    size = (10, 2.7 + 0.4 * len(types))
+    size, ratios = (10, 2.7 + 0.4 * len(types)), [1, 3.2]
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=size, width_ratios=[1, 3.2], sharey=True, layout="constrained"
+        1, 2, figsize=size, width_ratios=ratios, sharey=True, layout="constrained"
     )
     bars = left.barh(range(len(types)), level, color=COURSE_COLOUR)
     left.bar_label(bars, [f"{x:+.2f}" for x in level], padding=3)
@@ -375,33 +378,27 @@ def draw_user_types(X, mixture):
     labels = [f"type {i}: {mixture.p[j]:.0%} of users" for i, j in enumerate(types, start=1)]
     left.set_yticks(range(len(types)), labels)
     limit = max(np.nanquantile(np.abs(taste), 0.98), 0.01)
-    image = right.imshow(
-        taste[:, movies],
-        aspect="auto",
-        cmap=plt.get_cmap("PuOr").with_extremes(bad="0.85"),
-        vmin=-limit,
-        vmax=limit,
-        interpolation="nearest",
-    )
+    colours = plt.get_cmap("PuOr").with_extremes(bad="0.85")
+    look = {"aspect": "auto", "interpolation": "nearest", "vmin": -limit, "vmax": limit}
+    image = right.imshow(taste[:, movies], cmap=colours, **look)
     right.hlines(np.arange(0.5, len(types) - 1), -0.5, len(movies) - 0.5, color="white")
     counts = np.bincount(fan, minlength=len(types))
     ends = np.cumsum(counts)
     right.vlines(ends[:-1] - 0.5, -0.5, len(types) - 0.5, color="black", linewidth=1)
-    right.set(title="Taste: which movies a type likes more, or less, than others do")
     wide = np.flatnonzero(counts > 0.05 * len(movies))
     right.set_xticks((ends - counts / 2)[wide], [f"{counts[i]} of\ntype {i + 1}" for i in wide])
+    right.set(title="Taste: which movies a type likes more, or less, than others do")
     right.set_xlabel("movies, grouped by the type that likes them most; its favourite first")
     right.tick_params(axis="y", left=False)
-    label = "mean rating, less that of all\nusers and less generosity (stars)\n(grey: no estimate)"
+    label = "mean rating, less that of all users\nand less generosity (stars; grey: unknown)"
     figure.colorbar(image, ax=right, label=label, extend="both", pad=0.01)
     alone = len(users) - len(types)
     words = f"; left out: {alone} that no two users share" if alone else ""
-    lines = (
+    hint = (
         "The sorting makes the staircase; look at the depth of its colours, and at what lies beside"
     )
-    if len(types) == 1:
-        lines = "There is a single type: its taste is that of all users"
-    figure.suptitle(f"Who the user types are (K = {len(users)}{words})\n{lines}")
+    hint = hint if len(types) > 1 else "There is a single type: its taste is that of all users"
+    figure.suptitle(f"Who the user types are (K = {len(users)}{words})\n{hint}")
     return figure
 
 
@@ -420,45 +417,30 @@ def draw_predictions(errors, best, truth, predicted):
         left.plot(Ks, scores, "o-", color=colour)
         left.annotate(name, (Ks[-1] + 0.04 * width, scores[-1]), va="center")
     left.axvline(best, color="black", linestyle=":", label=f"K = {best} predicts best")
-    left.set(title="Error on the hidden ratings", ylabel="RMSE (stars)")
+    left.set(title="Error on the hidden ratings", xlabel="K", ylabel="RMSE (stars)")
     left.set_xlim(Ks[0] - 0.08 * width, Ks[-1] + 0.35 * width)
-    label_K(left, Ks)
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.legend()
 
     levels = np.unique(truth)
     if len(levels) > 10:  # ten groups of equal width; a group stands at its middle
         edges = np.linspace(levels[0], levels[-1], 11)
-        levels = (edges[1:] + edges[:-1]) / 2
-        truth = levels[np.clip(np.searchsorted(edges, truth, "right") - 1, 0, 9)]
+        group = np.clip(np.searchsorted(edges, truth, "right") - 1, 0, 9)
+        truth = ((edges[1:] + edges[:-1]) / 2)[group]
         levels = np.unique(truth)
-    ends = [levels[0], levels[-1]]
-    right.boxplot(
-        [predicted[truth == level] for level in levels],
-        positions=levels,
-        widths=0.6 * (np.diff(levels).min() if len(levels) > 1 else 1),
-        whis=(5, 95),
-        showfliers=False,
-        patch_artist=True,
-        manage_ticks=False,
-        boxprops={"facecolor": PREDICT_COLOUR},
-        medianprops={"color": "black"},
-    )
-    right.plot(ends, ends, color=GREY, linestyle="--")
-    right.set(
-        title=f"What em.predict, K = {best}, makes of them",
-        xlabel="true rating (stars)",
-        ylabel="predicted rating (stars)",
-        xticks=levels,
-        xticklabels=[f"{level:.3g}" for level in levels],
-    )
-    right.legend(
-        [
-            Patch(facecolor=PREDICT_COLOUR, edgecolor="black"),
-            Line2D([], [], color="black"),
-            Line2D([], [], color=GREY, linestyle="--"),
-        ],
-        ["middle half; line: median", "whiskers: 5 % to 95 %", "perfect prediction"],
-    )
+    boxes = {"patch_artist": True, "boxprops": {"facecolor": PREDICT_COLOUR}}
+    boxes |= {"medianprops": {"color": "black"}, "showfliers": False, "manage_ticks": False}
+    width = 0.6 * np.diff(levels).min() if len(levels) > 1 else 0.6
+    groups = [predicted[truth == level] for level in levels]
+    right.boxplot(groups, positions=levels, widths=width, whis=(5, 95), **boxes)
+    (perfect,) = right.plot(levels[[0, -1]], levels[[0, -1]], color=GREY, linestyle="--")
+    right.set_title(f"What em.predict, K = {best}, makes of them")
+    right.set(xlabel="true rating (stars)", ylabel="predicted rating (stars)")
+    right.set_xticks(levels, [f"{level:.3g}" for level in levels])
+    box = Patch(facecolor=PREDICT_COLOUR, edgecolor="black")
+    whisker = Line2D([], [], color="black")
+    words = ["middle half; line: median", "whiskers: 5 % to 95 %", "perfect prediction"]
+    right.legend([box, whisker, perfect], words)
     figure.suptitle(f"Predictions of {len(predicted)} ratings that were hidden from the fit")
     return figure
 
@@ -481,7 +463,7 @@ def arguments():
     def words(Ks):
         return f"(default: {' '.join(map(str, Ks))})"
 
-    many = {"nargs": "+", "type": whole}
+    many = {"nargs": "+", "type": int}
     text = "folder of netflix_incomplete.txt and, if they are there, netflix_complete.txt and "
     add("--data", "DIR", text + "toy_data.txt (default: that of main.py)", type=Path, default=HERE)
     text = "folder for the pictures, made if it is not there (default: plots beside main.py)"
@@ -497,13 +479,6 @@ def arguments():
         common.whole("--seeds", seed, 0, 2**32 - 1)
     options.seeds = sorted(set(options.seeds))
     return options
-
-
-def whole(text):
-    """An argparse type: digits, as people write them."""
-    if not text.lstrip("-").isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
-    return int(text)
 
 
 def inputs(options):
@@ -568,22 +543,15 @@ def check_outputs(options):
 
 def check_writable(option, path):
     """Raise ValueError, naming the option and the reason, where no file can be put at path."""
-    reason = None
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            reason = "it is not a file"
-        elif not os.access(path, os.W_OK):
-            reason = "it is read-only"
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        reason = error.strerror
-    try:
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise OSError(0, "it is not a file")
+            if not os.access(path, os.W_OK):
+                raise OSError(0, "it is read-only")
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
-        reason = reason or error.strerror
-    if reason:
-        raise ValueError(f"{option}: cannot write {path}: {reason}")
+        raise ValueError(f"{option}: cannot write {path}: {error.strerror}") from error
 
 
 def save(figure, path):

@@ -1,9 +1,12 @@
-"""Measure the program against its own matrix products, scikit-learn and Matplotlib's import.
+"""Measure the program against its own matrix products, scikit-learn, and itself on a busy machine.
 
     python tools/benchmark.py [--data DIR] [--repeat N]
+    python tools/benchmark.py --accuracy [PATH ...]
 
-Every figure is a ratio of two things measured in turn in the same run, each the median of N
-repetitions. It prints a Markdown table. scikit-learn and threadpoolctl are used where installed.
+Every figure of speed is a ratio of two things measured in turn in the same run, each the median of
+N repetitions; scikit-learn is used where it is installed. --accuracy prints errors on hidden
+ratings instead, for folders with a netflix_incomplete.txt or files like MovieLens' u.data, and
+those of Surprise where it is installed. Both say on standard error what is going on.
 """
 
 import argparse
@@ -15,9 +18,12 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
-from time import perf_counter, sleep
+from time import perf_counter
 
-import numpy as np
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in main.py, and before NumPy is imported
+os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
+
+import numpy as np  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -25,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 import common  # noqa: E402
 import em  # noqa: E402
 import kmeans  # noqa: E402
+import main as program  # noqa: E402
 import naive_em  # noqa: E402
 
 try:
@@ -33,6 +40,10 @@ try:
     from sklearn.mixture import GaussianMixture as SklearnMixture
 except ImportError:
     sklearn = None
+try:
+    import surprise
+except ImportError:
+    surprise = None
 
 
 def timed(call):
@@ -46,6 +57,15 @@ def in_turn(repeat, *calls):
     """Median seconds of each call, measured in turn after one round that does not count."""
     rounds = [[timed(call) for call in calls] for _ in range(repeat + 1)]
     return [statistics.median(times) for times in zip(*rounds[1:])]
+
+
+def say(what):
+    """Say on standard error what is being measured."""
+    print(f"{what} ...", file=sys.stderr, flush=True)
+
+
+def row(what, target, measured):
+    print(f"| {what} | {target} | {measured} |", flush=True)
 
 
 def products(X, rated, mu, post, times):
@@ -72,15 +92,15 @@ def iteration(n, d, K, repeat):
     """Seconds of one EM iteration on random ratings, and of its products."""
     X = np.random.RandomState(0).randint(0, 6, (n, d)).astype(float)
     mixture, post = common.init(X, K, 0)
-    prepared = em.prepare(X)
+    ratings = em.prepare(X)
     for _ in range(3):  # the first posteriors are all zeros and ones, or all alike
-        post, _ = em.estep(X, mixture, prepared)
-        mixture = em.mstep(X, post, mixture, prepared=prepared)
+        post, _ = em.estep(ratings, mixture)
+        mixture = em.mstep(ratings, post, mixture)
 
     def once():
-        em.mstep(X, em.estep(X, mixture, prepared)[0], mixture, prepared=prepared)
+        em.mstep(ratings, em.estep(ratings, mixture)[0], mixture)
 
-    return in_turn(repeat, once, lambda: products(X, prepared[0], mixture.mu, post, 1))
+    return in_turn(repeat, once, lambda: products(X, ratings.rated, mixture.mu, post, 1))
 
 
 def over_sklearn(model, X, K, repeat):
@@ -118,12 +138,8 @@ def over_sklearn(model, X, K, repeat):
     first, last = 2, min(len(counted), theirs(100) - 1)  # iterations that both of them do
     ours, few, many = [], [], []
     for _ in range(repeat):
-        # The threads of NumPy's BLAS go on spinning for a while after their work, and scikit-learn
-        # has threads of its own: without a rest in between it would take twice as long.
-        sleep(0.1)
         few.append(timed(lambda: theirs(first)))
         many.append(timed(lambda: theirs(last)))
-        sleep(0.1)
         ours.append(slope())
     their_slope = (statistics.median(many) - statistics.median(few)) / (last - first)
     return statistics.median(ours) / their_slope, first, last
@@ -146,52 +162,76 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before) / X.n
 """
 
 
-def peak_memory():
-    """Peak memory of em.run beyond the process before the call, over the size of its data."""
-    command = [sys.executable, "-c", MEMORY, str(ROOT)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def python(*arguments, threads="1"):
+    """The standard output of a Python program of its own, with this number of BLAS threads."""
+    command = [sys.executable, *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": threads}
+    return subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+    ).stdout
 
 
-def blas():
-    """The BLAS and its number of threads, in words."""
+def threads_row(X, data, repeat, threads):
+    """The row of em.run's time over its products, with one BLAS thread or with two."""
+    if threads == "1":
+        ratio, iterations = run_over_products(X, 12, repeat)
+        what = f"`em.run`, K = 12, seed 1, over the products of its {iterations} iterations"
+        row(f"{what}, {os.environ['OMP_NUM_THREADS']} BLAS threads", "<= 1.30", f"{ratio:.2f}")
+    else:
+        command = [__file__, "--data", data, "--repeat", repeat, "--threads-row"]
+        print(python(*command, threads=threads), end="", flush=True)
+
+
+def program_rows(X, data):
+    """main.py alone over its own 30 fits one after the other, and on a busy machine over alone."""
+    plots = tempfile.TemporaryDirectory()
+    printed = {}
+
+    def whole_run(name):
+        printed[name] = python(ROOT / "main.py", "--data", data, "--plots", plots.name)
+
+    def fits():
+        for K in program.NETFLIX_K:
+            for seed in range(5):
+                em.run(X, *common.init(X, K, seed))
+
+    say("main.py and its fits of step 3")
+    alone, thirty = in_turn(3, lambda: whole_run("alone"), fits)
+    what = f"`python main.py` ({alone:.1f} s) over its 30 fits of step 3, one after the other"
+    row(what, "<= 5", f"{alone / thirty:.1f}")
+    cores = program.cores()
+    say(f"main.py beside {cores} busy loops")
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
     try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        return f"its BLAS with the default number of threads on {os.cpu_count()} processors"
-    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
-    return ", ".join(
-        f"{b['internal_api']} {b['version']}, {b['num_threads']} threads" for b in libraries[:1]
+        busy = statistics.median(timed(lambda: whole_run("busy")) for _ in range(3))
+    finally:
+        for loop in loops:
+            loop.kill()
+    same = "the same output" if printed["alone"] == printed["busy"] else "ANOTHER OUTPUT"
+    row(
+        f"`python main.py` beside {cores} busy loops over alone",
+        "<= 4",
+        f"{busy / alone:.1f}, {same}",
     )
+    plots.cleanup()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT, help="folder of the data files")
-    parser.add_argument("--repeat", type=int, default=15, help="repetitions (default: 15)")
-    options = parser.parse_args()
-    repeat = options.repeat
-    try:
-        X = common.read(options.data / "netflix_incomplete.txt", ratings=True)
-        Y = common.read(options.data / "netflix_complete.txt", ratings=True)
-    except ValueError as error:
-        parser.error(str(error))
-
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {blas()};")
-    print(f"{os.cpu_count()} processors; medians of {repeat} repetitions\n")
+def speed(X, Y, data, repeat):
+    """Print the table of speeds."""
     print("| what | target | measured |\n|---|---|---|")
-
-    def row(what, target, measured):
-        print(f"| {what} | {target} | {measured} |", flush=True)
-
-    for K, target in [(12, 1.30), (1, 3.5), (4, 1.4), (30, 1.25)]:
+    for threads in ("1", "2"):
+        say(f"em.run, K = 12, BLAS threads: {threads}")
+        threads_row(X, data, repeat, threads)
+    for K, target in [(1, 3.5), (4, 1.4), (30, 1.25)]:
+        say(f"em.run, K = {K}")
         ratio, iterations = run_over_products(X, K, repeat)
         what = f"`em.run`, K = {K}, seed 1, over the products of its {iterations} iterations"
         row(what, f"<= {target:.2f}", f"{ratio:.2f}")
-
     for model, name, target in [
         (naive_em, '`GaussianMixture(covariance_type="spherical")`', 0.35),
         (kmeans, '`KMeans(algorithm="lloyd", n_init=1)`', 1.5),
     ]:
+        say(f"{model.__name__}.run and scikit-learn's")
         what = f"`{model.__name__}.run`, K = 12, per iteration, over scikit-learn's {name}"
         if sklearn is None:
             row(what, f"<= {target:.2f}", "left out: scikit-learn is not installed")
@@ -199,10 +239,9 @@ def main():
             ratio, first, last = over_sklearn(model, Y, 12, repeat)
             what += f" {sklearn.__version__}, iterations {first} to {last}"
             row(what, f"<= {target:.2f}", f"{ratio:.2f}")
-
-    row(
-        "peak memory of `em.run` on 20,000 x 1200, over its data", "<= 1.30", f"{peak_memory():.2f}"
-    )
+    say("memory")
+    what = "peak memory of `em.run` on 20,000 x 1200, over its data"
+    row(what, "<= 1.30", f"{float(python('-c', MEMORY, ROOT)):.2f}")
 
     worst = 0
     for unit, small, large, times, limit in [
@@ -210,29 +249,105 @@ def main():
         ("movie", (1200, 300, 12), (1200, 4800, 12), 16, 25),
         ("component", (1200, 1200, 12), (1200, 1200, 96), 8, 0),
     ]:
+        say(f"iterations of {small} and {large}")
         few, many = iteration(*small, 3 * repeat), iteration(*large, repeat)
         worst = max([worst, many[0] / many[1]] + [few[0] / few[1]] * (small[1] >= 1200))
         what = f"iteration per {unit}, from n, d, K = {small} to {large}"
         row(what, f"+{limit} % at most", f"{many[0] / few[0] / times - 1:+.0%}")
-    row(
-        "iteration over its products, the worst of these sizes with d >= 1200",
-        "<= 1.30",
-        f"{worst:.2f}",
-    )
+    what = "iteration over its products, the worst of these sizes with d >= 1200"
+    row(what, "<= 1.30", f"{worst:.2f}")
+    program_rows(X, data)
 
-    with tempfile.TemporaryDirectory() as plots:
-        everything = [sys.executable, ROOT / "main.py", "--plots", plots]
-        imports = [sys.executable, "-c", "import numpy, matplotlib.pyplot"]
-        ours, theirs = in_turn(
-            min(repeat, 5),
-            lambda: subprocess.run(everything, check=True, stdout=subprocess.DEVNULL),
-            lambda: subprocess.run(imports, check=True),
-        )
-    row(
-        f"`python main.py` on the shipped data ({ours:.1f} s) over importing NumPy and pyplot",
-        "<= 10",
-        f"{ours / theirs:.1f}",
+
+def read_ratings(path):
+    """(n, d) ratings of a folder with a netflix_incomplete.txt, or of a file of triples."""
+    if path.is_dir():
+        return common.read(path / "netflix_incomplete.txt", ratings=True)
+    triples = np.loadtxt(path)
+    users, rows = np.unique(triples[:, 0], return_inverse=True)
+    items, columns = np.unique(triples[:, 1], return_inverse=True)
+    X = np.zeros((len(users), len(items)))
+    X[rows, columns] = triples[:, 2]
+    return X
+
+
+def errors(X):
+    """Yield the name and the error, in stars over the hidden ratings, of every way to predict."""
+    X_left, hidden = program.hide(X)
+    truth = X.take(hidden)
+
+    def error(X_pred):
+        return f"{common.rmse(X_pred.take(hidden), truth):.3f}"
+
+    course, ours = [], []
+    for K in program.NETFLIX_K:
+        fits = [em.run(X_left, *common.init(X_left, K, seed)) for seed in range(5)]
+        mixture, _, _ = max(fits, key=lambda fit: fit[2])
+        course.append(error(em.fill_matrix(X_left, mixture)))
+        ours.append(error(em.predict(X_left, K)))
+    Ks = ", ".join(map(str, program.NETFLIX_K))
+    yield f"the course's `fill_matrix`, K = {Ks}", " ".join(course)
+    yield f"`em.predict`, K = {Ks}", " ".join(ours)
+    if surprise is None:
+        yield "Surprise", "left out: it is not installed"
+        return
+    entries = np.argwhere(X_left)
+    triples = [(u, l, X_left[u, l], None) for u, l in entries.tolist()]
+    reader = surprise.Reader(rating_scale=(X_left[X_left > 0].min(), X_left.max()))
+    data = surprise.Dataset(reader)
+    trainset = data.construct_trainset(triples)
+    similarity = {"name": "pearson_baseline", "user_based": False}
+    for name, model in [
+        ("BaselineOnly", surprise.BaselineOnly(verbose=False)),
+        ("CoClustering", surprise.CoClustering(random_state=0)),
+        ("SVD", surprise.SVD(random_state=0)),
+        ("KNNBaseline, users", surprise.KNNBaseline(verbose=False)),
+        ("KNNBaseline, items", surprise.KNNBaseline(sim_options=similarity, verbose=False)),
+    ]:
+        say(f"Surprise's {name}")
+        model.fit(trainset)
+        users, items = np.divmod(hidden, X.shape[1])
+        predicted = [model.predict(u, l).est for u, l in zip(users.tolist(), items.tolist())]
+        yield f"Surprise's {name}", f"{common.rmse(np.array(predicted), truth):.3f}"
+
+
+def accuracy(paths):
+    """Print a table of errors, a column per path."""
+    columns = []
+    for path in paths:
+        say(f"errors on {path}")
+        columns.append(dict(errors(read_ratings(path))))
+    print(f"| RMSE over hidden ratings, in stars | {' | '.join(path.name for path in paths)} |")
+    print("|---|" + "---|" * len(paths))
+    for name in columns[0]:
+        print(f"| {name} | {' | '.join(column[name] for column in columns)} |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=ROOT, help="folder of the data files")
+    parser.add_argument("--repeat", type=int, default=15, help="repetitions (default: 15)")
+    parser.add_argument(
+        "--accuracy",
+        type=Path,
+        nargs="*",
+        metavar="PATH",
+        help="print errors on hidden ratings instead (default: of the shipped data)",
     )
+    parser.add_argument("--threads-row", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    try:
+        if options.accuracy is not None:
+            return accuracy([path.resolve() for path in options.accuracy or [ROOT]])
+        X = common.read(options.data / "netflix_incomplete.txt", ratings=True)
+        Y = common.read(options.data / "netflix_complete.txt", ratings=True)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    if options.threads_row:
+        return threads_row(X, options.data, options.repeat, "1")
+    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {program.cores()} cores;")
+    print(f"medians of {options.repeat} repetitions\n")
+    speed(X, Y, options.data, options.repeat)
 
 
 if __name__ == "__main__":
