@@ -183,15 +183,15 @@ def step_prediction(X, options):
     jobs = []
     for K in Ks:
         jobs += [partial(ours, K), *(partial(course, K, seed) for seed in options.seeds)]
-    results = side_by_side("Prediction", jobs)
     errors, best, digits = {}, None, decimals(X)
-    for K in Ks:
-        predicted = next(results)
-        _, theirs = max((next(results) for _ in options.seeds), key=lambda fit: fit[0])
-        errors[K] = [common.rmse(truth, each) for each in (theirs, predicted)]
-        show(f"{K:3}{errors[K][0]:10.{digits}f}{errors[K][1]:12.{digits}f}")
-        if best is None or round(errors[K][1], digits) < round(errors[best][1], digits):
-            best, best_predicted = K, predicted
+    with contextlib.closing(side_by_side("Prediction", jobs)) as results:
+        for K in Ks:
+            predicted = next(results)
+            _, theirs = max((next(results) for _ in options.seeds), key=lambda fit: fit[0])
+            errors[K] = [common.rmse(truth, each) for each in (theirs, predicted)]
+            show(f"{K:3}{errors[K][0]:10.{digits}f}{errors[K][1]:12.{digits}f}")
+            if best is None or round(errors[K][1], digits) < round(errors[best][1], digits):
+                best, best_predicted = K, predicted
     show("K = 1 is about what averages alone predict: of the movie (course), or of movie and")
     limit = ", the largest that was tried" if best == Ks[-1] and len(Ks) > 1 else ""
     show(f"user (em.predict). The best is em.predict with K = {best}{limit}.")
@@ -222,9 +222,10 @@ def sweep(name, model, X, Ks, seeds, Y=None):
         rmse = np.nan if Y is None else common.rmse(model.fill_matrix(data, mixture), Y)
         return Fit(seed, mixture, post, trace, score, bic, rmse)
 
-    results = side_by_side(name, [partial(fit, K, seed) for K in Ks for seed in seeds])
-    for K in Ks:
-        yield K, [next(results) for _ in seeds]
+    jobs = [partial(fit, K, seed) for K in Ks for seed in seeds]
+    with contextlib.closing(side_by_side(name, jobs)) as results:
+        for K in Ks:
+            yield K, [next(results) for _ in seeds]
 
 
 def prepared(model, X):
@@ -238,7 +239,11 @@ def side_by_side(name, jobs):
     NumPy lets other threads run during its products. ThreadPool's end with the program: Ctrl-C
     waits for none of them.
     """
-    with ThreadPool(min(cores(), len(jobs))) as pool:
+    try:
+        threads = ThreadPool(min(cores(), len(jobs)))
+    except RuntimeError as error:  # "can't start new thread", for its stack has no room
+        raise MemoryError(error) from error
+    with threads as pool:
         results = pool.imap(lambda job: job(), jobs)
         for left in range(len(jobs), 0, -1):
             progress(f"{name}: {left} of {len(jobs)} fits left")

@@ -280,9 +280,7 @@ class EmContract(Contract):
         with self.subTest(term="log p"):
             mixture = GaussianMixture(x[[0, 0]], np.full(2, 2.0), np.array([0.25, 0.75]))
             post, _ = self.call("estep", x, mixture)
-            self.near(
-                post, [mixture.p], "E-step, log p_j of two types that are alike: post[{0}, {1}]"
-            )
+            self.near(post, [mixture.p], "E-step, log p_j of two types alike: post[{0}, {1}]")
 
     def test_estep(self):
         for seed in range(3):
@@ -334,15 +332,12 @@ class Em(EmContract, Case):
         old = GaussianMixture(np.full((2, 2), 1.5), np.ones(2), np.full(2, 0.5))
         post = np.array([[0.6, 0.4], [0.3, 0.7], [0.4, 0.6]])  # movie 1: counts 1.3 and 1.7
         mu = self.call("mstep", X, post, old).mu
-        self.near(
-            mu[:, 0], [1.5, 1.5], "M-step: the mean of type {0} at a movie of count 0.6 or 0.4"
-        )
-        self.near(
-            mu[:, 1], [3.6 / 1.3, 5.4 / 1.7], "M-step: the mean of type {0} at a count above 1"
-        )
+        what = "M-step: the mean of type {0} at a movie with a count"
+        self.near(mu[:, 0], [1.5, 1.5], f"{what} below 1, which it keeps,")
+        self.near(mu[:, 1], [3.6 / 1.3, 5.4 / 1.7], f"{what} above 1")
 
     def test_least_variance(self):
-        old = GaussianMixture(np.array([[2.0]]), np.array([7.0]), np.ones(1))
+        old = GaussianMixture(np.array([[3.0]]), np.array([7.0]), np.ones(1))
         for least, options in [
             (0.25, {}),
             (0.1, {"min_variance": 0.1}),
@@ -426,13 +421,11 @@ class Kmeans(Contract, Case):
             got, cost = self.call("mstep", X, post)
             self.near_mixture(got, GaussianMixture(mu, var, p), "M-step")
             distances = ((X - mu[post.argmax(axis=1)]) ** 2).sum()
-            self.near(
-                cost, distances, "M-step: the cost, a sum of squared distances to the new means,"
-            )
+            self.near(cost, distances, "M-step: the cost, squared distances to the new means,")
 
     def test_where_run_stops(self):
         rule = "it stops as soon as the cost falls by no more than 1e-4"
-        cases = [[9.0, 8.0, 8 - 2e-4, 8 - 2.6e-4, 0.0], [2e4, 1e4, 1e4 - 0.5, 9e3, 9e3, 0.0]]
+        cases = [[9.0, 8.0, 8 - 1.5e-4, 8 - 2.1e-4, 0.0], [2e4, 1e4, 1e4 - 0.5, 9e3, 9e3, 0.0]]
         self.stops("mstep", lambda mixture, post, cost: (mixture, cost), cases, rule)
 
 
@@ -449,14 +442,11 @@ class Common(Case):
             self.near(mixture.var, var, "init: the variance of type {0}, zeros included,")
             self.near(mixture.p, np.full(K, 1 / K), "init: the weight of type {0}")
             self.near(post, np.full((len(X), K), 1 / K), "init: the posterior of user {0}")
-        self.near(
-            common.init(X, 3)[0].mu, common.init(X, 3, 0)[0].mu, "init without a seed: mean {0}"
-        )
+        self.near(common.init(X, 3)[0].mu, common.init(X, 3, 0)[0].mu, "init, no seed: mean {0}")
 
     def test_rmse(self):
-        self.near(
-            common.rmse(np.array([[1, 2], [3.0, 4]]), np.array([[1, 2], [3.0, 0]])), 2, "rmse"
-        )
+        X, Y = np.array([[1.0, 2], [3, 4]]), np.array([[1.0, 2], [3, 0]])
+        self.near(common.rmse(X, Y), 2, "rmse")
 
     def test_bic(self):
         """P = K d + K + K - 1: with d = 5 and K = 2 it is 13, with K = 4 it is 27; n = 12."""
@@ -497,11 +487,10 @@ class Steps(Ours):
     def test_count_of_1_up_to_rounding(self):
         X, old = np.array([[5.0, 2.0], [0, 4], [0, 3]]), np.full((2, 2), 1.5)
         old = GaussianMixture(old, np.ones(2), np.full(2, 0.5))
-        for count, mean in [(1, 5), (1 - 0.9e-9, 5), (1 - 1.1e-9, 1.5), (0.0, 1.5)]:
+        for count, mean in [(1, 5), (1 - 1e-9, 5), (1 - 1.1e-9, 1.5), (0.0, 1.5)]:
             post = np.array([[count, 1e-3], [0.5, 0.5], [0.75, 0.25]])
-            self.near(
-                em.mstep(X, post, old).mu[0, 0], mean, f"M-step: a mean with a count of {count}"
-            )
+            mu = em.mstep(X, post, old).mu
+            self.near(mu[0, 0], mean, f"M-step: a mean with a count of {count}")
 
     def test_means_that_are_kept_and_small_counts_are_part_of_the_variance(self):
         X = np.array([[1.0, 4.0], [5.0, 2.0]])
@@ -530,9 +519,8 @@ class Steps(Ours):
         self.near(got.mu[:, 2], mixture.mu[:, 2], "nobody rated it: the mean of type {0}")
         post = np.eye(3)[[0, 0, 0, 1] + [2, 0] * 4]  # type 1 has user 3 only
         mixture = mixture._replace(var=np.full(3, 0.125))
-        self.near(
-            em.mstep(X, post, mixture).var[1], 0.125, "the variance of a type without ratings"
-        )
+        var = em.mstep(X, post, mixture).var
+        self.near(var[1], 0.125, "the variance of a type without ratings")
         _, post, ll = em.run(np.zeros((4, 3)), *common.init(np.zeros((4, 3)), 2, 0))
         self.near(post, np.full((4, 2), 0.5), "no ratings: the posterior of {0} for {1}")
         self.near(ll, 0, "no ratings: the log-likelihood", atol=1e-12)
@@ -544,13 +532,11 @@ class Steps(Ours):
             mixture = mixture._replace(mu=mixture.mu + np.array([[300], [310], [-400]]))
             post, ll = model.estep(X, mixture)
             expected, expected_ll = literal("estep", X, *mixture)
-            self.near(
-                post, expected, "E-step: the posterior of user {0} for type {1}", 1e-5, 1e-290
-            )
+            self.near(post, expected, "E-step: the posterior of {0} for {1}", 1e-5, 1e-290)
             self.near(ll, expected_ll, "E-step: the log-likelihood")
             self.finite(model.run(X, mixture, post))
-        post, ll = common.post_and_ll(np.array([[0.0, -600.0, -689.0, -691.0, -1e6]]))
-        self.near(post, [[1, math.exp(-600), math.exp(-689), 0, 0]], "the posterior {1}", 1e-9)
+        post, ll = common.post_and_ll(np.array([[0.0, -600.0, -689.5, -690.5, -1e6]]))
+        self.near(post, [[1, math.exp(-600), math.exp(-689.5), 0, 0]], "the posterior {1}", 1e-9)
 
     def test_empty_component(self):
         X = points(0)
@@ -559,9 +545,8 @@ class Steps(Ours):
         for model in (kmeans, naive_em):
             got, post, _ = model.run(X, start, soft(12, 3, 0))
             self.near(got.mu[1], start.mu[1], "empty component: its mean in dimension {0}")
-            self.near(
-                [got.var[1], got.p[1]], [start.var[1], 0], "empty component: variance, weight"
-            )
+            self.near(got.var[1], start.var[1], "empty component: its variance")
+            self.assertEqual(got.p[1], 0, "empty component: its weight")
             alone = model.mstep(X, post)
             alone = alone[0] if model is kmeans else alone
             self.near(alone.mu[1], X.mean(axis=0), "without a mixture: its mean in dimension {0}")
@@ -574,19 +559,17 @@ class Steps(Ours):
                 self.near(start[0].var, [start[0].var.max()] * 2, "equal points: variance {0}")
                 self.finite(model.run(X, *start))
         X = np.full((5, 4), 3.0)
-        self.near(
-            kmeans.mstep(X, np.ones((5, 1)))[0].var, [1e-100], "equal points: the least variance"
-        )
-        self.near(
-            em.run(X, *common.init(X, 2, 0))[0].var, [0.25, 0.25], "equal ratings: variance {0}"
-        )
+        var = kmeans.mstep(X, np.eye(2)[[0] * 5])[0].var
+        self.near(var, [1e-100, 1e-100], "equal points: the least variance")
+        var = em.run(X, *common.init(X, 2, 0))[0].var
+        self.near(var, [0.25, 0.25], "equal ratings: the variance of type {0}")
         X = np.repeat(points(0, n=7), 2, axis=0)
         for model in (kmeans, naive_em, em):
             self.finite(model.run(X, *common.init(X, 14, 0)))
 
     def test_collapsed_components(self):
         """The log-likelihood is that of the mixture, to 1e-6 of |ll| + n, in long doubles."""
-        draw = np.random.RandomState(0)
+        draw, least = np.random.RandomState(0), []
         for trial in range(60):
             scale, d = 10.0 ** draw.randint(-3, 7), draw.randint(1, 5)
             X = draw.randn(40, d) * scale / 100 + scale * draw.choice([0, 1], (40, 1))
@@ -594,27 +577,18 @@ class Steps(Ours):
             X += draw.choice([0, 1e3]) * scale
             mixture, _, _ = naive_em.run(X, *common.init(X, 1 + trial % 6, trial))
             _, ll = naive_em.estep(X, mixture)
-            floor = 1e-9 * ((X - np.partition(X, 20, axis=0)[20]) ** 2).mean()
-            self.assertGreaterEqual(mixture.var.min(), floor * (1 - 1e-12), "the least variance")
+            mean_square = ((X - np.partition(X, 20, axis=0)[20]) ** 2).mean()
+            least.append(mixture.var.min() / mean_square)
             mu, var, p = (part.astype(np.longdouble) for part in mixture)
             f = np.log(p + 1e-16) - d / 2 * np.log(2 * np.pi * var)
             f = f - ((X[:, None] - mu) ** 2).sum(axis=2) / (2 * var)
             true = np.logaddexp.reduce(f, axis=1).sum()
             self.near(ll, true, f"data {trial}: the log-likelihood", 0, 1e-6 * (abs(true) + 40))
-        _, ll = naive_em.estep(
-            [[1e8], [0.0]], GaussianMixture([[1e8], [1.0]], [1e-8] * 2, [0.5] * 2)
-        )
-        self.assertLess(ll, 2 * math.log(1 / math.sqrt(2 * math.pi * 1e-8)), "a distance below 0")
-
-    def test_points_far_from_the_origin(self):
-        X = points(1, n=60)
-        for model in (kmeans, naive_em):
-            near, near_post, score = model.run(X, *common.init(X, 3, 0))
-            far, far_post, far_score = model.run(X + 1e6, *common.init(X + 1e6, 3, 0))
-            what = model.__name__ + ", data shifted by 1e6"
-            self.near_mixture(far._replace(mu=far.mu - 1e6), near, what, rtol=1e-6)
-            self.near(far_post, near_post, what + ": the posterior of {0} for {1}", 1e-6, 1e-9)
-            self.near(far_score, score, what + ": the score", 1e-6)
+            mixture = GaussianMixture(X[4:6], np.full(2, 1e-16 * scale**2), np.full(2, 0.5))
+            top = 2 * math.log(0.5) - d * math.log(2 * math.pi * mixture.var[0])
+            ll = naive_em.estep(X[4:6], mixture)[1]
+            self.assertLessEqual(ll, top + 1e-9 * abs(top), "a squared distance below 0")
+        self.near(min(least), 1e-9, "the least variance, over the mean square")
 
     def test_ties_go_to_the_lowest_index(self):
         for seed in range(20):  # whole numbers: these distances are exact, and many are equal
@@ -633,21 +607,6 @@ class Steps(Ours):
             limit = 1e-4 if model is kmeans else 1e-6 * np.abs(trace[1:])
             self.assertEqual(list(rises > limit), [True] * (len(trace) - 2) + [False])
             self.assertGreater(rises.min(), -1e-9)
-
-    def test_order_of_types_and_users_does_not_matter(self):
-        for model, data in models():
-            X = data(9, n=40)
-            mixture, post = common.init(X, 3, 9)
-            got, got_post, score = model.run(X, mixture, post)
-            types, users = [2, 0, 1], np.random.RandomState(0).permutation(len(X))
-            other = GaussianMixture(*(part[types] for part in mixture))
-            new, new_post, new_score = model.run(X[users], other, post)
-            what = model.__name__ + ", reordered"
-            self.near_mixture(new, GaussianMixture(*(part[types] for part in got)), what, 1e-8)
-            self.near(
-                new_post, got_post[users][:, types], what + ": posterior {0}, {1}", 1e-8, 1e-8
-            )
-            self.near(new_score, score, what + ": the score")
 
     def test_em_without_holes_is_naive_em(self):
         X = ratings(6, n=40, missing=-1)
@@ -718,7 +677,7 @@ class Steps(Ours):
 
 
 def literal_averages(X):
-    """The first lines of DESIGN: m (d,), b (n,), rest (n, d) and s, one entry at a time."""
+    """The first lines of em.predict, one entry at a time: m (d,), b (n,), rest (n, d) and s."""
     n, d = X.shape
     given = [(u, l) for u in range(n) for l in range(d) if X[u, l]]
     mean = sum(X[u, l] for u, l in given) / len(given)
@@ -744,14 +703,14 @@ class Predict(Ours):
             rest = np.where(X != 0, rest / s, 0)
             extra = np.zeros(shape)
             for table, out in [(rest, extra), (rest.T, extra.T)]:
-                for start in (3, 4):
+                for start in (3, 4, 5):
                     mixture, post = common.init(table, min(K, len(table)), start)
                     mixture = mixture._replace(var=np.ones(len(mixture.p)))
                     mixture, _, _ = em.run(table, mixture, post)
-                    out += em.estep(table, mixture)[0] @ mixture.mu / 4
+                    out += em.estep(table, mixture)[0] @ mixture.mu / 6
             expected = m + b[:, None] + s * extra
             expected = np.clip(expected, X[X != 0].min(), X.max())
-            got = em.predict(X, K, seeds=iter([3, 4]))
+            got = em.predict(X, K, seeds=iter([3, 4, 5]))
             self.near(got, np.where(X != 0, X, expected), "predict: movie {1} of user {0}")
             np.testing.assert_array_equal(got[X != 0], X[X != 0])
         X = ratings(0)
@@ -873,9 +832,11 @@ class Checks(Ours):
 
     def test_what_is_allowed(self):
         X, mixture = points(0), mixture_for(points(0), 3, 0)
-        em.estep(X, mixture._replace(p=mixture.p * (1 + 1e-8)))  # as printing or rounding leaves it
+        em.estep(
+            X, mixture._replace(p=mixture.p * (1 + 0.9e-6))
+        )  # as printing or rounding leaves it
         em.estep(X, mixture._replace(var=np.full(3, 1e-100)))
-        huge = np.array([[-1e50, 1e50], [1e50, 1e50], [0, 1]])
+        huge = np.array([[-1e50, -1e50], [1e50, 1e50], [1e50, 1e50]])
         for model in (kmeans, naive_em, em):
             self.finite(model.run(huge, *common.init(huge, 2, 0)))
         self.assertEqual(common.init(X, np.int64(2), np.uint8(1))[0].mu.shape, (2, 2))
@@ -891,14 +852,15 @@ class Reader(Ours):
 
     def test_numbers_and_comments(self):
         for text, ratings_only, expected in [
-            ("1 2.5\n3 4\n", False, [[1, 2.5], [3, 4]]),
-            ("# x\n1 -2.5 # y\n\n 3\t4", False, [[1, -2.5], [3, 4]]),
-            ("\ufeff1 2.5e0\r\n#\r\n+3 4.\r\n", True, [[1, 2.5], [3, 4]]),
-            ("0 0.5\n100 1e50\n", True, [[0, 0.5], [100, 1e50]]),
-            ("0 0\n0 -1e50\n", False, [[0, 0], [0, -1e50]]),
+            ("1 2.5\n3 4\n", [], [[1, 2.5], [3, 4]]),
+            ("# x\n1 -2.5 # y\n\n 3\t4", [], [[1, -2.5], [3, 4]]),
+            ("\ufeff1 2.5e0\r\n#\r\n+3 4.\r\n", [True], [[1, 2.5], [3, 4]]),
+            ("0 0.5\n100 1e50\n", [True], [[0, 0.5], [100, 1e50]]),
+            ("0 0\n0 -1e50\n", [], [[0, 0], [0, -1e50]]),
+            ("0 0\n0 0\n", [], [[0, 0], [0, 0]]),
         ]:
             self.path.write_text(text, encoding="utf-8", newline="")
-            np.testing.assert_array_equal(common.read(str(self.path), ratings_only), expected)
+            np.testing.assert_array_equal(common.read(str(self.path), *ratings_only), expected)
 
     def test_one_line_says_what_is_wrong(self):
         for content, words, ratings_only in FILE_FAULTS:
