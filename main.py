@@ -102,7 +102,7 @@ def main():
 
 def step_kmeans(toy, options):
     """Step 1: K-means on the toy data. Returns the best Fit of every K."""
-    show(f"K-means on toy_data.txt: {len(toy)} points; seeds tried: {len(options.seeds)}")
+    show(f"K-means on toy_data.txt: {len(toy)} points, number of seeds: {len(options.seeds)}")
     show("Cost: sum of the squared distances of the points to their cluster's mean")
     show("  K              cost  seed")
     best = {}
@@ -114,7 +114,7 @@ def step_kmeans(toy, options):
 
 def step_naive_em(toy, clusters, options):
     """Step 2: naive EM on the toy data, whose pictures also show the clusters of step 1."""
-    show(f"\nNaive EM on toy_data.txt: {len(toy)} points; seeds tried: {len(options.seeds)}")
+    show(f"\nNaive EM on toy_data.txt: {len(toy)} points, number of seeds: {len(options.seeds)}")
     show("BIC: log-likelihood - (number of parameters / 2) log n; larger is better")
     show("  K    log-likelihood               BIC  seed")
     table, best = {}, {}
@@ -131,7 +131,7 @@ def step_em(X, Y, options):
     """Step 3: EM on the ratings; Y completes X or is None."""
     n, d = X.shape
     show(
-        f"\nEM on netflix_incomplete.txt: {n} users x {d} movies; seeds tried: {len(options.seeds)}"
+        f"\nEM on netflix_incomplete.txt: {n} users x {d} movies, number of seeds: {len(options.seeds)}"
     )
     show(f"Ratings given: {np.count_nonzero(X)} ({np.mean(X != 0):.1%} of the entries)")
     if Y is None:
