@@ -129,10 +129,8 @@ def step_naive_em(toy, clusters, options):
 
 def step_em(X, Y, options):
     """Step 3: EM on the ratings; Y completes X or is None."""
-    n, d = X.shape
-    show(
-        f"\nEM on netflix_incomplete.txt: {n} users x {d} movies, number of seeds: {len(options.seeds)}"
-    )
+    n, d, seeds = *X.shape, len(options.seeds)
+    show(f"\nEM on netflix_incomplete.txt: {n} users x {d} movies, number of seeds: {seeds}")
     show(f"Ratings given: {np.count_nonzero(X)} ({np.mean(X != 0):.1%} of the entries)")
     if Y is None:
         show("RMSE: not known, there is no netflix_complete.txt")
