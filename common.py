@@ -57,7 +57,11 @@ def init(X: np.ndarray, K: int, seed: int = 0) -> tuple[GaussianMixture, np.ndar
 
 
 def plot(
-    X: np.ndarray, mixture: GaussianMixture, post: np.ndarray, title: str, ax: plt.Axes = None
+    X: np.ndarray,
+    mixture: GaussianMixture,
+    post: np.ndarray,
+    title: str,
+    ax: plt.Axes | None = None,
 ) -> plt.Axes:
     """Draw a mixture over its 2-D data.
 
@@ -104,7 +108,7 @@ def rmse(X: np.ndarray, Y: np.ndarray) -> float:
     In the unit of the arrays: stars, for ratings. Raises ValueError or TypeError for arrays that
     are empty, differ in shape or are not finite real numbers.
     """
-    X = finite_array("X", X, np.shape(X))
+    X = finite_array("X", X, (None,) * np.ndim(X))
     Y = finite_array("Y", Y, X.shape)
     return float(np.linalg.norm(X - Y) / np.sqrt(X.size))
 
@@ -207,7 +211,7 @@ def mstep(
             if None, such a component gets the mean and variance of all the points
 
     Returns:
-        mixture: the new GaussianMixture; no variance is below that of centred(X).floor
+        mixture: the new GaussianMixture; no variance is below centred(X).floor
         cost: float, sum_uj post[u, j] ||x_u - mu_j||^2, in the squared unit of X
 
     Raises:

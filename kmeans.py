@@ -44,7 +44,7 @@ def mstep(
             if None, such a component gets the mean and variance of all the points
 
     Returns:
-        mixture: the new GaussianMixture; no variance is below that of common.centred(X).floor
+        mixture: the new GaussianMixture; no variance is below common.centred(X).floor
         cost: float, the sum over the points of the squared distance to the new mean of their own
             component, in the squared unit of X
 

@@ -50,7 +50,7 @@ def mstep(
             if None, such a component gets the mean and variance of all the points
 
     Returns:
-        mixture: the new GaussianMixture; no variance is below that of common.centred(X).floor
+        mixture: the new GaussianMixture; no variance is below common.centred(X).floor
 
     Raises:
         ValueError, TypeError: X is not a finite matrix, or post or the mixture does not fit it
