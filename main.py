@@ -362,10 +362,10 @@ def draw_user_types(X, mixture):
     shared = types[users[types] >= 1.5]
     types = shared if len(shared) else types
     # No rating is 0: such a mean was never updated, because hardly anyone of the type rated it.
-    taste = np.where(mu == 0, np.nan, mu - X.sum(axis=0) / raters)[types]
-    level = np.nanmean(taste, axis=1)
+    taste = np.ma.masked_array(mu - X.sum(axis=0) / raters, mu == 0)[types]
+    level = taste.mean(axis=1).filled(0)
     taste -= level[:, None]
-    known = np.where(np.isnan(taste), -np.inf, taste)
+    known = taste.filled(-np.inf)
     fan = known.argmax(axis=0)
     movies = np.lexsort([-known.max(axis=0), fan])
 
@@ -380,7 +380,7 @@ def draw_user_types(X, mixture):
     left.set(title="Generosity", xlabel="mean rating, less\nthat of all users (stars)")
     labels = [f"type {i}: {mixture.p[j]:.0%} of users" for i, j in enumerate(types, start=1)]
     left.set_yticks(range(len(types)), labels)
-    limit = max(np.nanquantile(np.abs(taste), 0.98), 0.01)
+    limit = max(np.quantile(np.append(np.abs(taste.compressed()), 0), 0.98), 0.01)
     colours = plt.get_cmap("PuOr").with_extremes(bad="0.85")
     look = {"aspect": "auto", "interpolation": "nearest", "vmin": -limit, "vmax": limit}
     image = right.imshow(taste[:, movies], cmap=colours, **look)
@@ -397,9 +397,7 @@ def draw_user_types(X, mixture):
     figure.colorbar(image, ax=right, label=label, extend="both", pad=0.01)
     alone = len(users) - len(types)
     words = f"; left out: {alone} that no two users share" if alone else ""
-    hint = (
-        "The sorting makes the staircase; look at the depth of its colours, and at what lies beside"
-    )
+    hint = "The sorting makes the staircase; look at the depth of its colours, and what lies beside"
     hint = hint if len(types) > 1 else "There is a single type: its taste is that of all users"
     figure.suptitle(f"Who the user types are (K = {len(users)}{words})\n{hint}")
     return figure

@@ -950,6 +950,8 @@ class Pictures(Ours):
         mixture = GaussianMixture(mu[:2], np.ones(2), np.full(2, 0.5))
         for few in (X[[0, 6]], X[:1] * [1, 0, 0, 0]):  # every type has one user
             main.draw_user_types(few, mixture).canvas.draw()
+        none = mixture._replace(mu=0 * mixture.mu)  # no mean was ever estimated
+        main.draw_user_types(X, none).canvas.draw()
 
     def test_predictions(self):
         draw = np.random.RandomState(0)
