@@ -566,12 +566,16 @@ class Steps(Ours):
         X = np.repeat(points(0, n=7), 2, axis=0)
         for model in (kmeans, naive_em, em):
             self.finite(model.run(X, *common.init(X, 14, 0)))
+        for seed in range(9):
+            thrice = np.repeat(np.arange(7), 3)
+            cost = kmeans.mstep(points(seed, n=7, d=5)[thrice], np.eye(7)[thrice])[1]
+            self.assertGreaterEqual(cost, 0, "every component has three equal points: the cost")
 
     def test_collapsed_components(self):
         """The log-likelihood is that of the mixture, to 1e-6 of |ll| + n, in long doubles."""
         draw, least = np.random.RandomState(0), []
         for trial in range(60):
-            scale, d = 10.0 ** draw.randint(-3, 7), draw.randint(1, 5)
+            scale, d = 10.0 ** draw.randint(-3, 7), draw.randint(2, 5)
             X = draw.randn(40, d) * scale / 100 + scale * draw.choice([0, 1], (40, 1))
             X[0], X[1:4] = 50 * scale, X[1] if trial % 3 else X[1:4]
             X += draw.choice([0, 1e3]) * scale
