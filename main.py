@@ -406,10 +406,7 @@ def draw_user_types(X, mixture):
 def draw_predictions(errors, best, truth, predicted):
     """The hidden ratings: error over K, and what em.predict with the best K makes of each rating.
 
-    Args:
-        errors: {K: (error of the course's way, of em.predict)}, in stars
-        best: the K that predicted
-        truth, predicted: (m,) arrays, the hidden ratings and their predictions, in stars
+    errors is {K: (the course's, em.predict's)}; truth and predicted are the hidden ratings.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
     Ks, width = list(errors), max(max(errors) - min(errors), 1)
@@ -454,27 +451,25 @@ def arguments():
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0],
         epilog="Exit status: 0, 2 on bad input (with one line that says what), 130 on Ctrl-C.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
     parser.error = lambda message: stop(2, message.removeprefix("argument "))
-
-    def add(option, metavar, text, **more):
-        parser.add_argument(option, metavar=metavar, help=text, **more)
-
-    def words(Ks):
-        return f"(default: {' '.join(map(str, Ks))})"
-
-    many = {"nargs": "+", "type": int}
-    text = "folder of netflix_incomplete.txt and, if they are there, netflix_complete.txt and "
-    add("--data", "DIR", text + "toy_data.txt (default: that of main.py)", type=Path, default=HERE)
-    text = "folder for the pictures, made if it is not there (default: plots beside main.py)"
-    add("--plots", "DIR", text, type=Path, default=HERE / "plots")
-    text = f"seeds of the starts to try {words(range(5))}"
-    add("--seeds", "S", text, default=list(range(5)), **many)
-    add("--toy-k", "K", f"numbers of components for the toy data {words(TOY_K)}", **many)
-    add("--netflix-k", "K", f"numbers of user types {words(NETFLIX_K)}", **many)
-    text = "write the ratings to FILE, the missing ones predicted by em.predict with the K that "
-    add("--fill", "FILE", text + "predicts hidden ratings best (default: do not)", type=Path)
+    folder, numbers = {"metavar": "DIR", "type": Path}, {"metavar": "N", "nargs": "+", "type": int}
+    text = (
+        "folder of netflix_incomplete.txt and, if there are any, netflix_complete.txt, toy_data.txt"
+    )
+    parser.add_argument("--data", default=HERE, help=text, **folder)
+    text = "folder for the pictures, made if it is not there"
+    parser.add_argument("--plots", default=HERE / "plots", help=text, **folder)
+    text = "seeds of the starts to try"
+    parser.add_argument("--seeds", default=list(range(5)), help=text, **numbers)
+    text = "numbers of components, K, for the toy data"
+    parser.add_argument("--toy-k", default=TOY_K, help=text, **numbers)
+    text = "numbers of user types, K"
+    parser.add_argument("--netflix-k", default=NETFLIX_K, help=text, **numbers)
+    text = "write the ratings to FILE, the missing ones predicted by em.predict with the best K"
+    parser.add_argument("--fill", metavar="FILE", type=Path, help=text)
     options = parser.parse_args()
     for seed in options.seeds:
         common.whole("--seeds", seed, 0, 2**32 - 1)
@@ -516,7 +511,7 @@ def inputs(options):
 
 def components(option, Ks, default, path, n):
     """Return the K to try: those that were typed, or the default ones that n rows allow."""
-    if Ks is None:
+    if Ks is default:  # the object itself: nothing was typed
         if n < default[-1]:
             show(f"{path.name} has {n} rows: K above {n} is left out.")
         return [K for K in default if K <= n]
