@@ -3,6 +3,7 @@
 import functools
 import operator
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -239,7 +240,7 @@ def mstep(
 # Reading and checking
 
 
-def read(path, ratings: bool = False) -> np.ndarray:
+def read(path: str | Path, ratings: bool = False) -> np.ndarray:
     """Read a data file: numbers separated by spaces, a row a line; '#' starts a comment.
 
     Args:
