@@ -53,6 +53,7 @@ except ImportError as error:
     stop(2, f"{error}: the README's first command installs what is needed")
 
 HERE = Path(__file__).resolve().parent
+INPUTS = "toy_data.txt", "netflix_incomplete.txt", "netflix_complete.txt"
 TOY_K, NETFLIX_K = [1, 2, 3, 4], [1, 2, 4, 6, 8, 12]  # the numbers of components tried by default
 PICTURES = TOY, TOY_SELECTION, SELECTION, CONVERGENCE, USER_TYPES, PREDICTIONS = [
     "toy_kmeans_vs_em.png",
@@ -185,7 +186,8 @@ def step_prediction(X, options):
     with contextlib.closing(side_by_side("Prediction", jobs)) as results:
         for K in Ks:
             predicted = next(results)
-            _, theirs = max((next(results) for _ in options.seeds), key=lambda fit: fit[0])
+            fits = [next(results) for _ in options.seeds]
+            _, theirs = max(fits, key=lambda fit: without_rounding(fit[0]))
             errors[K] = [common.rmse(truth, each) for each in (theirs, predicted)]
             show(f"{K:3}{errors[K][0]:10.{digits}f}{errors[K][1]:12.{digits}f}")
             if best is None or round(errors[K][1], digits) < round(errors[best][1], digits):
@@ -250,7 +252,12 @@ def side_by_side(name, jobs):
 
 def best_of(fits, sign=1):
     """Return the Fit of the largest sign * score; if they differ by rounding only, the first."""
-    return max(fits, key=lambda fit: float(f"{sign * fit.score:.10e}"))
+    return max(fits, key=lambda fit: without_rounding(sign * fit.score))
+
+
+def without_rounding(score):
+    """11 digits: which of several seeds that end alike is the best must not hang on the BLAS."""
+    return float(f"{score:.10e}")
 
 
 def cores():
@@ -485,10 +492,7 @@ def inputs(options):
         X: (n, d) ratings, 0 where missing
         Y: (n, d) ratings that complete X, 0 where not known; None where there is no such file
     """
-    toy, path, complete = (
-        options.data / name
-        for name in ("toy_data.txt", "netflix_incomplete.txt", "netflix_complete.txt")
-    )
+    toy, path, complete = (options.data / name for name in INPUTS)
     X = common.read(path, ratings=True)
     Y = common.read(complete, ratings=True) if os.path.lexists(complete) else None
     if Y is not None and Y.shape != X.shape:
@@ -532,7 +536,7 @@ def check_outputs(options):
     if options.fill is not None:
         options.fill = Path(os.path.realpath(options.fill))  # write what a link names, not the link
         check_writable("--fill", options.fill)
-        for path in [*pictures, *options.data.glob("*.txt")]:
+        for path in [*pictures, *(options.data / name for name in INPUTS)]:
             if options.fill == Path(os.path.realpath(path)):
                 raise ValueError(f"--fill: expected a file of its own, got {path}")
 
