@@ -385,7 +385,7 @@ def draw_user_types(X, mixture):
     left.axvline(0, color="black", linewidth=1)
     left.set_xlim(np.array([-2.4, 2.4]) * max(np.abs(level).max(), 0.01))
     left.set(title="Generosity", xlabel="mean rating, less\nthat of all users (stars)")
-    labels = [f"type {i}: {mixture.p[j]:.0%} of users" for i, j in enumerate(types, start=1)]
+    labels = [f"type {i}: {mixture.p[j]:.1%} of users" for i, j in enumerate(types, start=1)]
     left.set_yticks(range(len(types)), labels)
     limit = max(np.quantile(np.append(np.abs(taste.compressed()), 0), 0.98), 0.01)
     colours = plt.get_cmap("PuOr").with_extremes(bad="0.85")
