@@ -1,6 +1,9 @@
-"""What K-means, naive EM and EM share: the mixture, its start, its picture and its scores."""
+"""What K-means, naive EM and EM share: the mixture, its start, its picture and its scores.
 
-import functools
+Every function here and in the models checks its arguments, and raises a ValueError or TypeError of
+one line that names the argument, what was expected and what came.
+"""
+
 import operator
 import re
 from pathlib import Path
@@ -17,6 +20,7 @@ COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 # Larger numbers and smaller variances are refused: a squared distance over a variance could
 # overflow, and a posterior become NaN.
 LARGEST, SMALLEST_VARIANCE = 1e50, 1e-100
+LARGEST_RATING = 1e6  # the course's least variance, 0.25, would mean nothing beyond
 
 
 class GaussianMixture(NamedTuple):
@@ -39,10 +43,6 @@ def init(X: np.ndarray, K: int, seed: int = 0) -> tuple[GaussianMixture, np.ndar
         mixture: those rows as means; var[j] is the mean of (X - mu[j])**2 over all n d entries
             (but at least SMALLEST_VARIANCE); equal weights
         post: (n, K) array of 1 / K
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix, or K or seed is not a whole number in its
-            range
     """
     X = finite_array("X", X, (None, None))
     n = len(X)
@@ -79,9 +79,6 @@ def plot(
 
     Returns:
         the axes; nothing is shown or saved: call plt.show() or ax.figure.savefig(...)
-
-    Raises:
-        ValueError, TypeError: X is not 2-D data, or the mixture or post does not fit it
     """
     X = finite_array("X", X, (None, 2))
     mixture = check_mixture(mixture, 2)
@@ -90,7 +87,7 @@ def plot(
     if ax is None:
         ax = plt.figure(figsize=(6, 5), layout="constrained").add_subplot()
     colours = np.array([to_rgb(COLOURS[j % len(COLOURS)]) for j in range(K)])
-    ax.scatter(*X.T, s=14, c=np.minimum(post @ colours, 1), alpha=0.7, linewidths=0)
+    ax.scatter(*X.T, s=14, c=np.clip(post @ colours, 0, 1), alpha=0.7, linewidths=0)
     for j in range(K):
         radius = np.sqrt(mixture.var[j])
         ax.add_patch(Circle(mixture.mu[j], radius, fill=False, color=colours[j], linewidth=2))
@@ -106,10 +103,9 @@ def plot(
 def rmse(X: np.ndarray, Y: np.ndarray) -> float:
     """Root of the mean squared difference over all entries of two arrays of the same shape.
 
-    In the unit of the arrays: stars, for ratings. Raises ValueError or TypeError for arrays that
-    are empty, differ in shape or are not finite real numbers.
+    In the unit of the arrays: stars, for ratings.
     """
-    X = finite_array("X", X, (None,) * np.ndim(X))
+    X = finite_array("X", X)
     Y = finite_array("Y", Y, X.shape)
     return float(np.linalg.norm(X - Y) / np.sqrt(X.size))
 
@@ -126,10 +122,6 @@ def bic(X: np.ndarray, mixture: GaussianMixture, log_likelihood: float) -> float
 
     Returns:
         float, in nats
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix, the mixture does not fit it, or the
-            log-likelihood is not a finite number
     """
     n, d = finite_array("X", X, (None, None)).shape
     K = len(check_mixture(mixture, d).mu)
@@ -153,7 +145,7 @@ def post_and_ll(f: np.ndarray) -> tuple[np.ndarray, float]:
     top = f.max(axis=1, keepdims=True)
     f = f - top
     # A posterior below e^-690 becomes 0: numbers under 1e-308 are "subnormal", and a few dozen of
-    # them make the matrix products of the M-step take half as long again, and exp even longer.
+    # them slow the products of the M-step by half, and exp more.
     post = np.exp(np.maximum(f, -690)) * (f > -690)
     total = post.sum(axis=1, keepdims=True)
     return post / total, float((top + np.log(total)).sum())
@@ -168,21 +160,15 @@ class Points(NamedTuple):
     floor: float  # the least variance of a component
 
 
-def centred(X: np.ndarray) -> Points:
-    """Compute what no iteration of K-means and naive EM changes; Points are returned as they are.
+def prepare(X: np.ndarray) -> Points:
+    """Compute what no iteration of K-means and naive EM changes, so that many fits can share it.
 
     Near the origin, ||x||^2 - 2 x.mu + ||mu||^2 loses few digits. The least variance, 1e-9 of the
     mean squared distance from the centre, per dimension, is well above what it does lose: without
     it, a component that collapses onto one point would get a wrong log-likelihood.
 
     Args:
-        X: (n, d) data, or Points
-
-    Returns:
-        Points
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix
+        X: (n, d) data, or Points, which are returned as they are
     """
     if isinstance(X, Points):
         return X
@@ -206,47 +192,44 @@ def mstep(
         var_j   = sum_u post[u, j] ||x_u - mu_j||^2 / (d count_j)
 
     Args:
-        X: (n, d) data, or centred(X)
+        X: (n, d) data, or prepare(X)
         post: (n, K) array: the assignments of K-means, 0 or 1, or the posteriors of naive EM
-        mixture: the one before it, whose mean and variance a component without any point keeps;
-            if None, such a component gets the mean and variance of all the points
+        mixture: the previous one, whose mean and variance a component without points keeps; if
+            None, such a component gets the mean and variance of all the points
 
     Returns:
-        mixture: the new GaussianMixture; no variance is below centred(X).floor
+        mixture: the new GaussianMixture; no variance is below prepare(X).floor
         cost: float, sum_uj post[u, j] ||x_u - mu_j||^2, in the squared unit of X
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix, or post or the mixture does not fit it
     """
-    centre, points, squares, floor = centred(X)
+    centre, points, squares, floor = prepare(X)
     n, d = points.shape
-    if mixture is not None:
-        mixture = check_mixture(mixture, d)
-    post = check_post(post, n, None if mixture is None else len(mixture.mu))
     if mixture is None:
-        var = np.maximum(points.var(axis=0).mean(), floor)
-        mixture = GaussianMixture(points.mean(axis=0) + centre, var, None)
+        post = check_post(post, n)
+        old_mu, old_var = points.mean(axis=0) + centre, max(points.var(axis=0).mean(), floor)
+    else:
+        old_mu, old_var, _ = check_mixture(mixture, d)
+        post = check_post(post, n, len(old_mu))
     count = post.sum(axis=0)
     empty = count == 0
     divisor = np.where(empty, 1, count)
     mu = post.T @ points / divisor[:, None]
     # = sum_u post ||x - mu||^2, as mu is the mean; rounding may leave -1e-16 where it is 0
     sse = np.maximum(post.T @ squares - count * (mu**2).sum(axis=1), 0)
-    var = np.maximum(sse / (d * divisor), floor)
-    mu = np.where(empty[:, None], mixture.mu, mu + centre)
-    return GaussianMixture(mu, np.where(empty, mixture.var, var), count / n), float(sse.sum())
+    var = np.where(empty, old_var, np.maximum(sse / (d * divisor), floor))
+    mu = np.where(empty[:, None], old_mu, mu + centre)
+    return GaussianMixture(mu, var, count / n), float(sse.sum())
 
 
 # Reading and checking
 
 
 def read(path: str | Path, ratings: bool = False) -> np.ndarray:
-    """Read a data file: numbers separated by spaces, a row a line; '#' starts a comment.
+    """Read a data file: numbers separated by spaces, one row per line; '#' starts a comment.
 
     Args:
         path: the file
-        ratings: whether the numbers have to be ratings: positive, or 0 for a missing one, and not
-            all of them missing
+        ratings: whether the numbers have to be ratings: up to LARGEST_RATING, positive or 0 for a
+            missing one, and not all of them missing
 
     Returns:
         (n, d) float64 array; n and d are at least 2
@@ -255,25 +238,25 @@ def read(path: str | Path, ratings: bool = False) -> np.ndarray:
         ValueError: the file cannot be read or holds anything else; the message is one line that
             names the file and the place, what was expected and what it holds
     """
-    least = 0 if ratings else -LARGEST
+    least, most = (0, LARGEST_RATING) if ratings else (-LARGEST, LARGEST)
     kind = "a rating (a positive number, or 0 if missing)" if ratings else "a number"
     rows = []
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
             for line_number, line in enumerate(file, start=1):
-                row = []
-                for word in line.split("#")[0].split():
-                    x = number(word)
-                    if not least <= x <= LARGEST:
-                        place = f"{path}, line {line_number}, column {len(row) + 1}"
-                        limit = f" up to {LARGEST:g}" if abs(x) > LARGEST else ""
-                        raise ValueError(f"{place}: expected {kind}{limit}, got {word[:20]!r}")
-                    row.append(x)
-                if row and rows and len(row) != len(rows[0]):
-                    place = f"{path}, line {line_number}"
-                    raise ValueError(f"{place}: expected {len(rows[0])} numbers, got {len(row)}")
-                if row:
-                    rows.append(np.array(row))
+                place, words = f"{path}, line {line_number}", line.split("#")[0].split()
+                numbers = {word: number(word) for word in set(words)}  # a rating's word recurs
+                wrong = [word for word in numbers if not least <= numbers[word] <= most]
+                if wrong:
+                    column = min(map(words.index, wrong))
+                    word = words[column]
+                    limit = f" up to {most:g}" if abs(numbers[word]) > most else ""
+                    place = f"{place}, column {column + 1}"
+                    raise ValueError(f"{place}: expected {kind}{limit}, got {word[:20]!r}")
+                if words and rows and len(words) != len(rows[0]):
+                    raise ValueError(f"{place}: expected {len(rows[0])} numbers, got {len(words)}")
+                if words:
+                    rows.append(np.array([numbers[word] for word in words]))
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
     X = np.array(rows)
@@ -286,13 +269,14 @@ def read(path: str | Path, ratings: bool = False) -> np.ndarray:
     return X
 
 
-@functools.lru_cache(maxsize=1000)  # a file of ratings repeats the same few words
 def number(word):
     """Return the number that a word of a data file stands for, NaN if it is none."""
     try:  # float alone would accept 1_0 and nan, too
-        return float(word) if re.fullmatch(r"[-+.\deE]+", word, re.ASCII) else np.nan
+        x = float(word) if re.fullmatch(r"[-+.\deE]+", word, re.ASCII) else np.nan
     except ValueError:
         return np.nan
+    vanished = x == 0 and re.match("[^eE]*[1-9]", word)  # 1e-400 is not a missing rating
+    return np.nan if vanished else x
 
 
 def whole(name, number, smallest, largest):
@@ -307,9 +291,9 @@ def whole(name, number, smallest, largest):
     return number
 
 
-def finite_array(name, array, shape, largest=LARGEST):
-    """Return array as finite float64 of this shape, in which None stands for any length >= 1."""
-    # A mask would be lost, and a NamedTuple is what another model has prepared.
+def finite_array(name, array, shape=None, largest=LARGEST):
+    """Return array as finite float64; in its shape, if given, None stands for any length >= 1."""
+    # A mask would be lost, and a NamedTuple is another model's prepared data.
     if np.ma.isMaskedArray(array) or hasattr(array, "_fields"):
         kind = type(array).__name__
         raise TypeError(f"{name}: expected a plain array (0: missing rating), got a {kind}")
@@ -319,20 +303,28 @@ def finite_array(name, array, shape, largest=LARGEST):
         raise ValueError(f"{name}: expected an array, got rows of different lengths") from None
     if not np.can_cast(array.dtype, np.float64, casting="same_kind"):
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
-    fits = array.ndim == len(shape) and all(
-        have > 0 and want in (have, None) for have, want in zip(array.shape, shape)
-    )
-    if not fits:
-        words = ", ".join("any" if want is None else str(want) for want in shape)
+    want = (None,) * array.ndim if shape is None else shape
+    if len(want) != array.ndim or any(w not in (None, h) for w, h in zip(want, array.shape)):
+        words = ", ".join("any" if w is None else str(w) for w in want)
         raise ValueError(f"{name}: expected an array of shape ({words}), got {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name}: expected at least one number, got shape {array.shape}")
     array = array.astype(np.float64, copy=False)
     # min and max need no array of their own beside X, as np.isfinite would; NaN fails both.
     if not (array.min() >= -largest and array.max() <= largest):
         wrong = tuple(map(int, np.argwhere(~(np.abs(array) <= largest))[0]))
         raise ValueError(
-            f"{name}: expected finite numbers up to {largest:g} (0: missing rating), "
-            f"got {array[wrong]} at index {wrong}"
+            f"{name}: expected finite numbers up to {largest:g} (rescale larger ones; "
+            f"0: missing rating), got {array[wrong]} at index {wrong}"
         )
+    return array
+
+
+def positive(name, array, shape):
+    """Return variances as float64; ValueError or TypeError if one is not finite and positive."""
+    array = finite_array(name, array, shape, LARGEST**3)
+    if array.min() < SMALLEST_VARIANCE:
+        raise ValueError(f"{name}: expected positive numbers, got {array.min():g}")
     return array
 
 
@@ -343,21 +335,24 @@ def check_mixture(mixture, d):
         kind = type(mixture).__name__
         raise TypeError(f"mixture: expected a GaussianMixture{hint}, got a {kind}")
     mu = finite_array("mixture.mu", mixture.mu, (None, d))
-    var = finite_array("mixture.var", mixture.var, (len(mu),), LARGEST**3)
+    var = positive("mixture.var", mixture.var, (len(mu),))
     p = finite_array("mixture.p", mixture.p, (len(mu),))
-    if var.min() < SMALLEST_VARIANCE:
-        raise ValueError(f"mixture.var: expected positive numbers, got {var.min():g}")
-    if p.min() < 0 or abs(p.sum() - 1) > 1e-6:
-        raise ValueError(
-            "mixture.p: expected weights >= 0 that sum to 1, "
-            f"got {p.min():g} as the smallest and {p.sum():g} as the sum"
-        )
+    check_sum("mixture.p: expected weights", p, p.sum())
     return GaussianMixture(mu, var, p)
 
 
-def check_post(post, n, K):
+def check_post(post, n, K=None):
     """Return posteriors as a float64 array of shape (n, K); ValueError or TypeError if not."""
     post = finite_array("post", post, (n, K))
-    if post.min() < 0:
-        raise ValueError(f"post: expected numbers >= 0, got {post.min():g}")
+    check_sum("post: expected rows of numbers", post, post.sum(axis=1))
     return post
+
+
+def check_sum(expected, shares, total):
+    """Raise ValueError if shares are negative or a total is not 1, as rounding leaves it."""
+    if shares.min() < 0 or np.abs(total - 1).max() > 1e-6:
+        worst = np.ravel(total)[np.abs(total - 1).argmax()]
+        raise ValueError(
+            f"{expected} >= 0 that sum to 1, got {shares.min():g} as the smallest and {worst:g} "
+            "as the sum"
+        )

@@ -1,6 +1,8 @@
 """EM for a mixture of spherical Gaussians on a rating matrix with holes.
 
-X[u, l] is user u's rating of movie l, 0 where there is none. C_u are the movies that u rated.
+X[u, l] is user u's rating of movie l, 0 where there is none. C_u are the movies that u rated, and
+delta(l, C_u) is 1 where u rated l, else 0. Arguments that make no sense raise a ValueError or
+TypeError that names them; ratings may be as large as common.LARGEST_RATING, in predict any number.
 """
 
 from collections.abc import Callable, Iterable
@@ -8,8 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-import common
-from common import GaussianMixture
+from common import (
+    LARGEST_RATING,
+    GaussianMixture,
+    check_mixture,
+    check_post,
+    finite_array,
+    positive,
+    post_and_ll,
+    whole,
+)
 
 
 class Ratings(NamedTuple):
@@ -22,15 +32,20 @@ class Ratings(NamedTuple):
 
 
 def prepare(X: np.ndarray) -> Ratings:
-    """Check (n, d) ratings and compute what no iteration changes; Ratings are returned as they are.
+    """Compute what no iteration changes of (n, d) ratings, so that many fits can share it.
 
-    Every function here but predict takes Ratings in place of X, so that many fits can share them.
+    Every function here but predict takes Ratings in place of X; so does this one.
     """
     if isinstance(X, Ratings):
         return X
-    X = common.finite_array("X", X, (None, None))
+    X = finite_array("X", X, (None, None), LARGEST_RATING)
     rated = (X != 0).astype(float)
     return Ratings(X, rated, rated.sum(axis=1), np.einsum("ul,ul->u", X, X))
+
+
+def squared_distances(X, rated, mu):
+    """||x_Cu - mu_Cu||^2 of every user from one mean, to the last digit: (n,)."""
+    return ((X - mu) ** 2 * rated).sum(axis=1)
 
 
 def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
@@ -40,23 +55,23 @@ def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
 
     Args:
         X: (n, d) ratings, 0 where missing
-        mixture: GaussianMixture of K components
+        mixture: GaussianMixture of K types
 
     Returns:
         post: (n, K) array, exp(f - logsumexp_j f); every row sums to 1
         ll: float, sum_u logsumexp_j f, in nats
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix, or the mixture does not fit it
     """
     X, rated, sizes, squares = prepare(X)
-    mixture = common.check_mixture(mixture, X.shape[1])
+    mixture = check_mixture(mixture, X.shape[1])
     mu, var, p = mixture.mu, mixture.var[:, None], mixture.p[:, None]
-    # ||x - mu||^2 = ||x||^2 - 2 x.mu + ||mu||^2 over C_u: two products. They, and f, are (K, n):
-    # faster, because each component's numbers are contiguous.
-    distance = squares - 2 * mu @ X.T + mu**2 @ rated.T
+    # ||x - mu||^2 = ||x||^2 + ||mu||^2 - 2 x.mu over C_u: two products. They, and f, are (K, n):
+    # faster, because each type's numbers are contiguous.
+    lengths = squares + mu**2 @ rated.T
+    distance = np.maximum(lengths - 2 * mu @ X.T, 0)
+    for j in np.flatnonzero((lengths > 1e8 * var).any(axis=1)):  # where rounding would show
+        distance[j] = squared_distances(X, rated, mu[j])
     f = np.log(p + 1e-16) - sizes / 2 * np.log(2 * np.pi * var) - distance / (2 * var)
-    return common.post_and_ll(f.T)
+    return post_and_ll(f.T)
 
 
 def mstep(
@@ -74,28 +89,25 @@ def mstep(
     Args:
         X: (n, d) ratings, 0 where missing
         post: (n, K) array of posteriors
-        mixture: GaussianMixture, the one before
-        min_variance: the least variance, in squared stars
+        mixture: GaussianMixture, the previous one
+        min_variance: the least variance, in squared stars; finite and positive
 
     Returns:
         mixture: the new GaussianMixture; a type whose users have no rating keeps its variance
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix, post or the mixture does not fit it, or
-            min_variance is not positive
     """
     X, rated, sizes, squares = prepare(X)
-    mixture = common.check_mixture(mixture, X.shape[1])
-    post = common.check_post(post, len(X), len(mixture.mu))
-    if not min_variance > 0:
-        raise ValueError(f"min_variance: expected a positive number, got {min_variance}")
+    mixture = check_mixture(mixture, X.shape[1])
+    post = check_post(post, len(X), len(mixture.mu))
+    min_variance = positive("min_variance", min_variance, ())
     total, count = post.T @ X, post.T @ rated  # the two sums over the users in mu_jl
     # Rounding may leave a count of 1 a little below 1; the tolerance makes the result independent
     # of the BLAS and of the order of the users.
     mu = np.where(count >= 1 - 1e-9, total / np.maximum(count, 0.5), mixture.mu)
     # sum_u post ||x - mu||^2, expanded, from the sums above
-    sse = squares @ post + (mu * (mu * count - 2 * total)).sum(axis=1)
-    size = sizes @ post  # sum_u post |C_u|
+    size, length = sizes @ post, squares @ post  # sum_u post |C_u|, sum_u post ||x_Cu||^2
+    sse = length + (mu * (mu * count - 2 * total)).sum(axis=1)
+    for j in np.flatnonzero(length > 1e8 * np.maximum(sse, min_variance * size)):
+        sse[j] = post[:, j] @ squared_distances(X, rated, mu[j])  # as in the E-step
     var = np.maximum(min_variance, sse / np.where(size > 0, size, 1))
     return GaussianMixture(mu, np.where(size > 0, var, mixture.var), post.sum(axis=0) / len(X))
 
@@ -110,7 +122,7 @@ def run(
 
     Args:
         X: (n, d) ratings, 0 where missing
-        mixture: GaussianMixture of K components to start from
+        mixture: GaussianMixture of K types to start from
         post: (n, K) array, as common.init returns it; the first E-step replaces it
         watch: called with the log-likelihood of every iteration, if not None
 
@@ -118,9 +130,6 @@ def run(
         mixture: GaussianMixture of the last M-step
         post: (n, K) array, the posteriors under the mixture before that M-step
         ll: float, the log-likelihood of that mixture before it, in nats
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix, or the mixture does not fit it
     """
     X = prepare(X)
     old_ll = -np.inf
@@ -139,13 +148,10 @@ def fill_matrix(X: np.ndarray, mixture: GaussianMixture) -> np.ndarray:
 
     Args:
         X: (n, d) ratings, 0 where missing
-        mixture: GaussianMixture of K components
+        mixture: GaussianMixture of K types
 
     Returns:
         X_pred: (n, d) array, sum_j post[u, j] mu_jl where X is 0, elsewhere X itself, in stars
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix, or the mixture does not fit it
     """
     ratings = prepare(X)
     post, _ = estep(ratings, mixture)
@@ -155,57 +161,61 @@ def fill_matrix(X: np.ndarray, mixture: GaussianMixture) -> np.ndarray:
 
 
 def predict(X: np.ndarray, K: int, seeds: Iterable[int] = range(5)) -> np.ndarray:
-    """Predict every missing rating by averages, and by EM on what the averages leave over.
+    """Predict every missing rating by twenty small mixtures, each fitted to what is unexplained.
 
-        m_l    = (sum_u x_ul + 5 xbar) / (n_l + 5)           xbar: the mean of all given ratings
-        b_u    = sum_(l in C_u) (x_ul - m_l) / (|C_u| + 5)   n_l: the number of ratings of movie l
-        rest   = (x_ul - m_l - b_u) / s where given, 0 where missing; s: their root mean square
-        x_ul   = m_l + b_u + s sum_j post[u, j] mu_jl
+    The predictions x_hat start as the mean of all given ratings. A round fits K types to the
+    residuals x_ul - x_hat_ul, by three iterations of EM from K of the rows, and adds what these
+    types predict, sum_j post[u, j] mu_jl, to x_hat; the rows are users in one round and movies in
+    the next. The result is the mean over the seeds. (Stagewise additive modelling: J. Friedman,
+    Greedy Function Approximation, Annals of Statistics 29, 2001.) With x for the residuals:
 
-    The last sum is the mean over EM on rest (types of users) and on its transpose (types of
-    movies), each from every seed. This is ours, not the course's: fill_matrix spends its types on
-    how generous users are, which b_u tells better, and may predict the zeros that it starts from;
-    in rest, 0 is also the best guess.
+        f(u, j) = log(p_j + 1e-16) + sum_(l in C_u) (mu_jl x_ul - mu_jl^2 / 2) / var
+        mu_jl   = sum_u post[u, j] delta(l, C_u) x_ul / (sum_u post[u, j] delta(l, C_u) + 15)
+
+    This is ours, not the course's. It differs from estep and mstep in two places. Every type has
+    the same variance, the mean square of the residuals: with one of its own, types would differ by
+    how noisy their users are, not by their tastes. And means are pulled towards 0, as by 15 more
+    residuals of 0, a Gaussian prior: no round can fit the noise of a few ratings.
 
     Args:
-        X: (n, d) ratings on any positive scale, 0 where missing
-        K: number of user types, 1 to n; there are as many types of movies, but at most d
-        seeds: whole numbers, the seeds of the starts
+        X: (n, d) ratings on any scale, 0 where missing
+        K: number of types, 1 to n; of movies there are at most d
+        seeds: whole numbers, one chain of twenty rounds for each
 
     Returns:
         X_pred: (n, d) array, where X is 0 the prediction, between the smallest and the largest
             given rating, elsewhere X itself; in the unit of X
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix or has no rating, K or a seed is not a whole
-            number in its range, or there is no seed
     """
-    X = common.finite_array("X", X, (None, None))
-    n, d = X.shape
-    K, seeds, given = common.whole("K", K, 1, n), list(seeds), X != 0
+    X = finite_array("X", X, (None, None))
+    K, given, seeds = whole("K", K, 1, len(X)), X != 0, list(seeds)
     if not given.any():
         raise ValueError("X: expected at least one rating, got only zeros (missing)")
     if not seeds:
         raise ValueError("seeds: expected at least one, got none")
-    movie = (X.sum(axis=0) + 5 * X.sum() / given.sum()) / (given.sum(axis=0) + 5)
-    rest = np.where(given, X - movie, 0)
-    user = rest.sum(axis=1, keepdims=True) / (given.sum(axis=1, keepdims=True) + 5)
-    np.subtract(rest, user, out=rest, where=given)
-    s = np.sqrt((rest**2).sum() / given.sum())
-    s = s if s > 1e-12 * np.abs(X).max() else 1.0  # all ratings are equal: only rounding is left
-    rest /= s
-    rest[given & (rest == 0)] = 1e-9  # a rating, though exactly what the averages say
-    X_pred = np.zeros((n, d))
-    for table, types, out in [(rest, K, X_pred), (rest.T, min(K, d), X_pred.T)]:
-        ratings = prepare(table)
-        for seed in seeds:
-            mixture, post = common.init(table, types, seed)
-            # init's own variance counts the zeros of missing entries; that of given ones is 1.
-            mixture, _, _ = run(ratings, mixture._replace(var=np.ones(types)), post)
-            post, _ = estep(ratings, mixture)
-            out += post @ mixture.mu
-    X_pred *= s / (2 * len(seeds))
-    X_pred += movie + user
+    delta, size, noise = given.astype(float), given.sum(), 1e-24 * np.abs(X).max() ** 2
+    X_pred, rest = np.zeros(X.shape), np.empty(X.shape)
+    for seed in seeds:
+        draw = np.random.RandomState(whole("seeds", seed, 0, 2**32 - 1))
+        x_hat = np.full(X.shape, X.sum() / size)
+        for of_users in [True, False] * 10:
+            np.subtract(X, x_hat, out=rest)  # the residuals; in place, as X may be large
+            rest *= delta
+            var = np.einsum("ul,ul->", rest, rest) / size
+            if var <= noise:  # nothing but rounding is left
+                break
+            rows, rated = (rest, delta) if of_users else (rest.T, delta.T)
+            types = min(K, len(rows))
+            mu = rows[draw.choice(len(rows), types, replace=False)]
+            p = np.full(types, 1 / types)
+            for _ in range(3):
+                f = (mu @ rows.T - mu**2 @ rated.T / 2) / var + np.log(p + 1e-16)[:, None]
+                post, _ = post_and_ll(f.T)
+                mu = post.T @ rows / (post.T @ rated + 15)
+                p = post.mean(axis=0)
+            np.matmul(*((post, mu) if of_users else (mu.T, post.T)), out=rest)
+            x_hat += rest
+        X_pred += x_hat
+    X_pred /= len(seeds)
     np.clip(X_pred, X[given].min(), X[given].max(), out=X_pred)
     np.copyto(X_pred, X, where=given)
     return X_pred

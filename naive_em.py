@@ -1,11 +1,14 @@
-"""Naive EM: a mixture of spherical Gaussians on data without holes."""
+"""Naive EM: a mixture of spherical Gaussians on data without holes.
+
+Arguments that make no sense raise a ValueError or TypeError that names them.
+"""
 
 from collections.abc import Callable
 
 import numpy as np
 
 import common
-from common import GaussianMixture
+from common import GaussianMixture, check_mixture, post_and_ll, prepare
 
 
 def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
@@ -14,48 +17,37 @@ def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
         f(u, j) = log(p_j + 1e-16) - d/2 log(2 pi var_j) - ||x_u - mu_j||^2 / (2 var_j)
 
     Args:
-        X: (n, d) data, or common.centred(X)
+        X: (n, d) data, or prepare(X)
         mixture: GaussianMixture of K components
 
     Returns:
         post: (n, K) array, exp(f - logsumexp_j f); every row sums to 1
         ll: float, sum_u logsumexp_j f, in nats
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix, or the mixture does not fit it
     """
-    centre, points, squares, _ = common.centred(X)
+    centre, points, squares, _ = prepare(X)
     d = len(centre)
-    mixture = common.check_mixture(mixture, d)
+    mixture = check_mixture(mixture, d)
     mu, var, p = mixture.mu - centre, mixture.var[:, None], mixture.p[:, None]
     # ||x - mu||^2, expanded; where it should be 0, rounding may leave a number below 0. (K, n)
     distance = np.maximum(squares - 2 * mu @ points.T + (mu**2).sum(axis=1)[:, None], 0)
     f = np.log(p + 1e-16) - d / 2 * np.log(2 * np.pi * var) - distance / (2 * var)
-    return common.post_and_ll(f.T)
+    return post_and_ll(f.T)
 
 
 def mstep(
     X: np.ndarray, post: np.ndarray, mixture: GaussianMixture | None = None
 ) -> GaussianMixture:
-    """M-step: the mixture that makes the data most likely, given the posteriors.
-
-        p_j   = count_j / n,  count_j = sum_u post[u, j]
-        mu_j  = sum_u post[u, j] x_u / count_j
-        var_j = sum_u post[u, j] ||x_u - mu_j||^2 / (d count_j)
+    """M-step: the mixture that makes the data most likely, given the posteriors: see common.mstep.
 
     Args:
-        X: (n, d) data, or common.centred(X)
+        X: (n, d) data, or prepare(X)
         post: (n, K) array of posteriors
-        mixture: the one before it, whose mean and variance a component without any point keeps;
-            if None, such a component gets the mean and variance of all the points
+        mixture: the previous one, or None
 
     Returns:
-        mixture: the new GaussianMixture; no variance is below common.centred(X).floor
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix, or post or the mixture does not fit it
+        mixture: the new GaussianMixture
     """
-    mixture, _ = common.mstep(X, post, mixture)  # K-means' sums are the same
+    mixture, _ = common.mstep(X, post, mixture)  # K-means' cost is of no use here
     return mixture
 
 
@@ -68,7 +60,7 @@ def run(
     """Alternate E- and M-steps until the log-likelihood rises by no more than 1e-6 of its size.
 
     Args:
-        X: (n, d) data, or common.centred(X)
+        X: (n, d) data, or prepare(X)
         mixture: GaussianMixture of K components to start from
         post: (n, K) array, as common.init returns it; the first E-step replaces it
         watch: called with the log-likelihood of every iteration, if not None
@@ -77,11 +69,8 @@ def run(
         mixture: GaussianMixture of the last M-step
         post: (n, K) array, the posteriors under the mixture before that M-step
         ll: float, the log-likelihood of that mixture before it, in nats
-
-    Raises:
-        ValueError, TypeError: X is not a finite matrix, or the mixture does not fit it
     """
-    X = common.centred(X)
+    X = prepare(X)
     old_ll = -np.inf
     while True:
         post, ll = estep(X, mixture)
