@@ -239,20 +239,19 @@ def read(path: str | Path, ratings: bool = False) -> np.ndarray:
             names the file and the place, what was expected and what it holds
     """
     least, most = (0, LARGEST_RATING) if ratings else (-LARGEST, LARGEST)
-    kind = "a rating (a positive number, or 0 if missing)" if ratings else "a number"
+    kind = (
+        f"a rating (0 if missing, else up to {most:g})" if ratings else f"a number up to {most:g}"
+    )
     rows = []
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
             for line_number, line in enumerate(file, start=1):
                 place, words = f"{path}, line {line_number}", line.split("#")[0].split()
-                numbers = {word: number(word) for word in set(words)}  # a rating's word recurs
-                wrong = [word for word in numbers if not least <= numbers[word] <= most]
-                if wrong:
-                    column = min(map(words.index, wrong))
-                    word = words[column]
-                    limit = f" up to {most:g}" if abs(numbers[word]) > most else ""
-                    place = f"{place}, column {column + 1}"
-                    raise ValueError(f"{place}: expected {kind}{limit}, got {word[:20]!r}")
+                numbers = {word: number(word) for word in set(words)}  # few words recur often
+                for column, word in enumerate(words, start=1):
+                    if not least <= numbers[word] <= most:
+                        place = f"{place}, column {column}"
+                        raise ValueError(f"{place}: expected {kind}, got {word[:20]!r}")
                 if words and rows and len(words) != len(rows[0]):
                     raise ValueError(f"{place}: expected {len(rows[0])} numbers, got {len(words)}")
                 if words:
@@ -260,10 +259,8 @@ def read(path: str | Path, ratings: bool = False) -> np.ndarray:
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
     X = np.array(rows)
-    if X.size == 0:
-        raise ValueError(f"{path}: expected rows of numbers, got none")
     if min(X.shape) < 2:
-        raise ValueError(f"{path}: expected at least 2 rows and 2 columns, got {X.shape}")
+        raise ValueError(f"{path}: expected at least 2 rows and 2 columns, got shape {X.shape}")
     if ratings and not X.any():
         raise ValueError(f"{path}: expected at least one rating, got only zeros (missing)")
     return X

@@ -10,16 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common import (
-    LARGEST_RATING,
-    GaussianMixture,
-    check_mixture,
-    check_post,
-    finite_array,
-    positive,
-    post_and_ll,
-    whole,
-)
+import common
+from common import GaussianMixture
 
 
 class Ratings(NamedTuple):
@@ -38,7 +30,7 @@ def prepare(X: np.ndarray) -> Ratings:
     """
     if isinstance(X, Ratings):
         return X
-    X = finite_array("X", X, (None, None), LARGEST_RATING)
+    X = common.finite_array("X", X, (None, None), common.LARGEST_RATING)
     rated = (X != 0).astype(float)
     return Ratings(X, rated, rated.sum(axis=1), np.einsum("ul,ul->u", X, X))
 
@@ -62,7 +54,7 @@ def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
         ll: float, sum_u logsumexp_j f, in nats
     """
     X, rated, sizes, squares = prepare(X)
-    mixture = check_mixture(mixture, X.shape[1])
+    mixture = common.check_mixture(mixture, X.shape[1])
     mu, var, p = mixture.mu, mixture.var[:, None], mixture.p[:, None]
     # ||x - mu||^2 = ||x||^2 + ||mu||^2 - 2 x.mu over C_u: two products. They, and f, are (K, n):
     # faster, because each type's numbers are contiguous.
@@ -71,7 +63,7 @@ def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
     for j in np.flatnonzero((lengths > 1e8 * var).any(axis=1)):  # where rounding would show
         distance[j] = squared_distances(X, rated, mu[j])
     f = np.log(p + 1e-16) - sizes / 2 * np.log(2 * np.pi * var) - distance / (2 * var)
-    return post_and_ll(f.T)
+    return common.post_and_ll(f.T)
 
 
 def mstep(
@@ -96,9 +88,9 @@ def mstep(
         mixture: the new GaussianMixture; a type whose users have no rating keeps its variance
     """
     X, rated, sizes, squares = prepare(X)
-    mixture = check_mixture(mixture, X.shape[1])
-    post = check_post(post, len(X), len(mixture.mu))
-    min_variance = positive("min_variance", min_variance, ())
+    mixture = common.check_mixture(mixture, X.shape[1])
+    post = common.check_post(post, len(X), len(mixture.mu))
+    min_variance = common.positive("min_variance", min_variance, ())
     total, count = post.T @ X, post.T @ rated  # the two sums over the users in mu_jl
     # Rounding may leave a count of 1 a little below 1; the tolerance makes the result independent
     # of the BLAS and of the order of the users.
@@ -186,8 +178,8 @@ def predict(X: np.ndarray, K: int, seeds: Iterable[int] = range(5)) -> np.ndarra
         X_pred: (n, d) array, where X is 0 the prediction, between the smallest and the largest
             given rating, elsewhere X itself; in the unit of X
     """
-    X = finite_array("X", X, (None, None))
-    K, given, seeds = whole("K", K, 1, len(X)), X != 0, list(seeds)
+    X = common.finite_array("X", X, (None, None))
+    K, given, seeds = common.whole("K", K, 1, len(X)), X != 0, list(seeds)
     if not given.any():
         raise ValueError("X: expected at least one rating, got only zeros (missing)")
     if not seeds:
@@ -195,7 +187,7 @@ def predict(X: np.ndarray, K: int, seeds: Iterable[int] = range(5)) -> np.ndarra
     delta, size, noise = given.astype(float), given.sum(), 1e-24 * np.abs(X).max() ** 2
     X_pred, rest = np.zeros(X.shape), np.empty(X.shape)
     for seed in seeds:
-        draw = np.random.RandomState(whole("seeds", seed, 0, 2**32 - 1))
+        draw = np.random.RandomState(common.whole("seeds", seed, 0, 2**32 - 1))
         x_hat = np.full(X.shape, X.sum() / size)
         for of_users in [True, False] * 10:
             np.subtract(X, x_hat, out=rest)  # the residuals; in place, as X may be large
@@ -209,7 +201,7 @@ def predict(X: np.ndarray, K: int, seeds: Iterable[int] = range(5)) -> np.ndarra
             p = np.full(types, 1 / types)
             for _ in range(3):
                 f = (mu @ rows.T - mu**2 @ rated.T / 2) / var + np.log(p + 1e-16)[:, None]
-                post, _ = post_and_ll(f.T)
+                post, _ = common.post_and_ll(f.T)
                 mu = post.T @ rows / (post.T @ rated + 15)
                 p = post.mean(axis=0)
             np.matmul(*((post, mu) if of_users else (mu.T, post.T)), out=rest)

@@ -35,8 +35,7 @@ HANDLERS = {}  # what signals did before; Ctrl-C may come while the imports belo
 if __name__ == "__main__":
     for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            handler = signal.signal(number, lambda number, _: stop(128 + number, "interrupted"))
-            HANDLERS[number] = handler
+            HANDLERS[number] = signal.signal(number, lambda n, _: stop(128 + n, "interrupted"))
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # python -I leaves it out
 os.environ["MPLBACKEND"] = "Agg"  # pictures go to files
@@ -62,7 +61,7 @@ def main():
     options = arguments()
     toy, toy_Ks, X, Y, Ks = inputs(options)
     check_outputs(options)
-    say_what_is_left_out(toy, options)
+    say_what_is_left_out(toy)
     if toy is not None:
         clusters = step_kmeans(toy, toy_Ks, options.seeds)
         step_naive_em(toy, toy_Ks, options, clusters)
@@ -97,10 +96,10 @@ def step_naive_em(toy, Ks, options, clusters):
         table[K], best[K] = fits, best_of(fits)
         show(f"{K:3} {best[K].score:17.4f} {best[K].bic:17.4f} {best[K].seed:5}")
     K = pick(best)
-    save(draw_toy(toy, clusters, best), options.plots / TOY)
+    write_whole(options.plots / TOY, draw_toy(toy, clusters, best).savefig)
     write_whole(options.plots / TOY_EM, partial(animate, toy=toy, K=K, seed=best[K].seed))
     title = "Naive EM on the toy data: how many components?"
-    save(draw_selection(title, table, best, K), options.plots / TOY_SELECTION)
+    write_whole(options.plots / TOY_SELECTION, draw_selection(title, table, best, K).savefig)
 
 
 def step_em(X, Y, Ks, options):
@@ -116,14 +115,14 @@ def step_em(X, Y, Ks, options):
     table, best = {}, {}
     for K, fits in sweep("EM", partial(fit, em, X, Y=Y), Ks, seeds):
         table[K], best[K] = fits, (top := best_of(fits))
-        ends = f"{top.seed:5} {cell(len(top.trace) or np.nan, 0):>11} {cell(top.rmse, 4):>9}"
-        show(f"{K:3} {top.score:17.4f} {top.bic:17.4f} {ends}")
+        ends = f"{len(top.trace) or '-':>11} {'-' if Y is None else f'{top.rmse:.4f}':>9}"
+        show(f"{K:3} {top.score:17.4f} {top.bic:17.4f} {top.seed:5} {ends}")
     K = pick(best)
     title = "EM on the ratings: how many user types?"
-    save(draw_selection(title, table, best, K), options.plots / SELECTION)
+    write_whole(options.plots / SELECTION, draw_selection(title, table, best, K).savefig)
     if best[K].trace:
-        save(draw_convergence(table[K], best[K]), options.plots / CONVERGENCE)
-    save(draw_user_types(X, best[K]), options.plots / USER_TYPES)
+        write_whole(options.plots / CONVERGENCE, draw_convergence(table[K], best[K]).savefig)
+    write_whole(options.plots / USER_TYPES, draw_user_types(X, best[K]).savefig)
 
 
 def step_prediction(X, Ks, options):
@@ -142,14 +141,13 @@ def step_prediction(X, Ks, options):
     jobs = [(name, tenth) for name in WAYS for tenth in tenths]
     for K, parts in sweep("Prediction", partial(predict, X, options.seeds), Ks, jobs):
         predicted[K] = np.concatenate(parts).reshape(len(WAYS), -1)
-        errors = (cell(common.rmse(row, truth), digits) for row in predicted[K])
-        show(f"{K:3}" + "".join(f" {error:>11}" for error in errors))
+        errors = [common.rmse(row, truth) for row in predicted[K]]
+        show(f"{K:3}" + "".join(f" {error:11.{digits}f}" for error in errors))
     K, error, uncertainty = smallest_good(predicted, truth)
-    save(draw_predictions(predicted, K, truth), options.plots / PREDICTIONS)
+    write_whole(options.plots / PREDICTIONS, draw_predictions(predicted, K, truth).savefig)
     show(f"The smallest K whose error is within one standard error of the best: {K}.")
-    show(
-        f"Expect an error of {error:.{digits}f} +- {uncertainty:.{digits}f} (standard error) stars"
-    )
+    error = f"{error:.{digits}f} +- {uncertainty:.{digits}f} stars (+-: its standard error)"
+    show(f"Expect an error of {error}")
     show("for ratings given like the others, more for users or movies with few ratings.")
     return K
 
@@ -170,13 +168,18 @@ class Fit(NamedTuple):
 
 
 def fit(model, X, K, seed, Y=None):
-    """The Fit of a model to X; a run without `watch`, as a student's, leaves no trace."""
+    """The Fit of a model to X."""
     trace = []
-    watch = [trace.append] if "watch" in inspect.signature(model.run).parameters else []
+    watch = [trace.append] if has_watch(model) else []
     mixture, post, score = model.run(X, *common.init(X, K, seed), *watch)
     bic = np.nan if model is kmeans else common.bic(X, mixture, score)
     rmse = np.nan if Y is None else common.rmse(model.fill_matrix(X, mixture), Y)
     return Fit(seed, mixture, post, trace, score, bic, rmse)
+
+
+def has_watch(model):
+    """Whether a model's run tells the score of every iteration; a student's does not."""
+    return "watch" in inspect.signature(model.run).parameters
 
 
 def best_of(fits, sign=1):
@@ -222,20 +225,17 @@ def predict(X, seeds, K, job):
 def smallest_good(predicted, truth):
     """The smallest K whose error is within one standard error of the best (Breiman et al. 1984).
 
-    Args:
-        predicted: {K: (number of WAYS, hidden ratings) array}; the last way counts
-        truth: the hidden ratings
-
-    Returns:
-        K, and the RMSE of its predictions with its standard error
+    From {K: (number of WAYS, hidden ratings) array}, of which the last way counts, and the hidden
+    ratings. Returns that K, and the RMSE of its predictions with its standard error.
     """
     squares = {K: (rows[-1] - truth) ** 2 for K, rows in predicted.items()}
-    best = squares[min(squares, key=lambda K: squares[K].mean())]
+    best = min(squares.values(), key=np.mean)
+    root = np.sqrt(len(truth))
     for K, square in squares.items():
         above = square - best  # paired: the same ratings, most of whose noise cancels
-        if above.mean() <= above.std() / np.sqrt(len(truth)):
+        if above.mean() <= above.std() / root:
             rmse = np.sqrt(square.mean())
-            return K, rmse, square.std() / np.sqrt(len(truth)) / (2 * rmse or 1)
+            return K, rmse, square.std() / root / (2 * rmse or 1)
 
 
 def sweep(name, job, Ks, variants):
@@ -268,15 +268,11 @@ def cores():
 
 INPUTS = "toy_data.txt", "netflix_incomplete.txt", "netflix_complete.txt"
 TOY_K, NETFLIX_K = [1, 2, 3, 4], [1, 2, 3, 4, 8, 12]  # the numbers of components to try
-PICTURES = TOY, TOY_EM, TOY_SELECTION, SELECTION, CONVERGENCE, USER_TYPES, PREDICTIONS = [
-    "toy_kmeans_vs_em.png",
-    "toy_em.gif",
-    "toy_selection.png",
-    "netflix_selection.png",
-    "netflix_convergence.png",
-    "netflix_user_types.png",
+PICTURES = TOY, TOY_EM, TOY_SELECTION, SELECTION, CONVERGENCE, USER_TYPES, PREDICTIONS = (
+    *("toy_kmeans_vs_em.png", "toy_em.gif", "toy_selection.png"),
+    *("netflix_selection.png", "netflix_convergence.png", "netflix_user_types.png"),
     "netflix_predictions.png",
-]
+)
 
 
 def arguments():
@@ -288,17 +284,15 @@ def arguments():
     )
     parser.error = lambda message: stop(2, message.removeprefix("argument "))
     folder, numbers = {"metavar": "DIR", "type": Path}, {"metavar": "N", "nargs": "+", "type": int}
-    text = "folder of netflix_incomplete.txt and, if there are any, netflix_complete.txt and "
-    text += "toy_data.txt (default: the program's own)"
-    parser.add_argument("--data", default=HERE, help=text, **folder)
-    text = "folder for the pictures, made if it is not there (default: plots beside the program)"
-    parser.add_argument("--plots", default=HERE / "plots", help=text, **folder)
-    text = "seeds of the starts to try (default: 0 1 2 3 4)"
-    parser.add_argument("--seeds", default=list(range(5)), help=text, **numbers)
-    text = f"numbers of components for the toy data (default: {' '.join(map(str, TOY_K))})"
-    parser.add_argument("--toy-k", help=text, **numbers)
-    text = f"numbers of user types (default: {' '.join(map(str, NETFLIX_K))})"
-    parser.add_argument("--netflix-k", help=text, **numbers)
+    for name, kind, default, text in [
+        ("--data", folder, HERE, "folder of netflix_incomplete.txt and, if known, of the others"),
+        ("--plots", folder, HERE / "plots", "folder for the pictures, made if it is not there"),
+        ("--seeds", numbers, list(range(5)), "seeds of the starts to try"),
+        ("--toy-k", numbers, None, f"numbers of components for the toy data; if none, {TOY_K}"),
+        ("--netflix-k", numbers, None, f"numbers of user types; if none, {NETFLIX_K}"),
+    ]:
+        shown = "" if default is None else " (default: %(default)s)"
+        parser.add_argument(name, default=default, help=text + shown, **kind)
     text = "write the ratings to FILE, the missing ones predicted by em.predict"
     parser.add_argument("--fill", metavar="FILE", type=Path, help=text)
     options = parser.parse_args()
@@ -307,48 +301,35 @@ def arguments():
 
 
 def inputs(options):
-    """Read and check the data; ValueError says what is wrong.
+    """Read and check the data: toy (n, 2) with the K to try on it, ratings X (n, d), Y and their K.
 
-    Returns:
-        toy: (n, 2) points; None where there is no such file
-        toy_Ks: the numbers of components to try on them
-        X: (n, d) ratings, 0 where missing
-        Y: (n, d) ratings that complete X, 0 where not known; None where there is no such file
-        Ks: the numbers of user types to try
+    Y completes X, 0 where not known; toy and Y are None where there is no such file.
     """
-    toy, path, complete = (options.data / name for name in INPUTS)
-    X = common.read(path, ratings=True)
-    if looks_like_triples(X):
+    toy_path, path, complete = (options.data / name for name in INPUTS)
+    X, Y, toy, toy_Ks = common.read(path, ratings=True), None, None, []
+    # Few columns, nothing missing, and numbers that only identifiers reach
+    if X.shape[1] in (3, 4) and X.all() and X[:, :2].max() > 5 * X[:, 2].max():
         raise ValueError(
-            f"{path}: expected one user per line and one movie per column, got what looks like "
-            "`user item rating` lines; the README makes the matrix of them (Your own ratings)"
+            f"{path}: expected a user per line and a movie per column, got what looks like `user "
+            "item rating` lines: the README (Your own ratings) says how to make the matrix of them"
         )
-    Y = common.read(complete, ratings=True) if os.path.lexists(complete) else None
-    if Y is not None and Y.shape != X.shape:
-        raise ValueError(f"{complete}: expected the shape of {path.name}, {X.shape}, got {Y.shape}")
-    if Y is not None and (wrong := np.argwhere((X != 0) & (X != Y))).size:
-        row, column = wrong[0]
-        raise ValueError(
-            f"{complete}, row {row + 1}, column {column + 1}: expected {X[row, column]:g} as in "
-            f"{path.name}, got {Y[row, column]:g}"
-        )
-    Ks = components("--netflix-k", options.netflix_k, NETFLIX_K, path, len(X))
-    if not os.path.lexists(toy):
-        return None, [], X, Y, Ks
-    points = common.read(toy)
-    if points.shape[1] != 2:
-        raise ValueError(f"{toy}: expected 2 numbers a line, got {points.shape[1]}")
-    return points, components("--toy-k", options.toy_k, TOY_K, toy, len(points)), X, Y, Ks
-
-
-def looks_like_triples(X):
-    """Whether (n, d) ratings look like `user item rating [time]`: identifiers, each pair once."""
-    pairs = X[:, :2]
-    return (
-        X.shape[1] in (3, 4)
-        and bool(X.all() and (pairs % 1 == 0).all() and pairs.max() > X[:, 2].max())
-        and len(np.unique(pairs, axis=0)) > 0.99 * len(X)
-    )
+    if os.path.lexists(complete):
+        Y = common.read(complete, ratings=True)
+        if Y.shape != X.shape:
+            raise ValueError(
+                f"{complete}: expected the shape of {path.name}, {X.shape}, got {Y.shape}"
+            )
+        for row, column in np.argwhere((X != 0) & (X != Y))[:1]:
+            raise ValueError(
+                f"{complete}, row {row + 1}, column {column + 1}: expected {X[row, column]:g} as "
+                f"in {path.name}, got {Y[row, column]:g}"
+            )
+    if os.path.lexists(toy_path):
+        toy = common.read(toy_path)
+        if toy.shape[1] != 2:
+            raise ValueError(f"{toy_path}: expected 2 numbers a line, got {toy.shape[1]}")
+        toy_Ks = components("--toy-k", options.toy_k, TOY_K, toy_path, len(toy))
+    return toy, toy_Ks, X, Y, components("--netflix-k", options.netflix_k, NETFLIX_K, path, len(X))
 
 
 def components(option, typed, default, path, n):
@@ -358,14 +339,13 @@ def components(option, typed, default, path, n):
     return sorted({common.whole(f"{option} ({path.name} has {n} rows)", K, 1, n) for K in typed})
 
 
-def say_what_is_left_out(toy, options):
+def say_what_is_left_out(toy):
     """Name what the files, or a student's modules to the course's signatures, do not give."""
     if toy is None:
         show("There is no toy_data.txt: K-means and naive EM are left out.")
-    if "watch" not in inspect.signature(em.run).parameters:
-        show("Your em.run has no `watch`: iterations and netflix_convergence.png are left out.")
-    if "em.predict" not in WAYS:
-        show("Your em.py has no `predict`: its errors are left out.")
+    lacking = ["watch"] * (not has_watch(em)) + ["predict"] * ("em.predict" not in WAYS)
+    if lacking:
+        show(f"Your em.py has no {' and no '.join(lacking)}: what needs it is left out.")
 
 
 def check_outputs(options):
@@ -379,67 +359,63 @@ def check_outputs(options):
         check_writable("--plots", picture)
     if options.fill is not None:
         check_writable("--fill", options.fill)
-        if "em.predict" not in WAYS:
-            raise ValueError("--fill: expected an em.py with a function predict")
         for path in [*pictures, *(options.data / name for name in INPUTS)]:
             if os.path.realpath(options.fill) == os.path.realpath(path):
                 raise ValueError(f"--fill: expected a file of its own, got {path}")
+        if "em.predict" not in WAYS:
+            raise ValueError("--fill: expected an em.py with a function predict")
 
 
 def check_writable(option, path):
     """Raise ValueError, naming the option and the reason, where no file can be put at path."""
     try:
-        path = Path(os.path.realpath(path))
+        real = Path(os.path.realpath(path))
         with contextlib.suppress(FileNotFoundError):
-            if not stat.S_ISREG(path.stat().st_mode):
+            if not stat.S_ISREG(real.stat().st_mode):
                 raise OSError(0, "it is not a file")
-            if not os.access(path, os.W_OK):
+            if not os.access(real, os.W_OK):
                 raise OSError(0, "it is read-only")
-            if is_pinned(path):
-                raise OSError(0, "it can be written, but not replaced (mounted, or another's)")
-        tempfile.TemporaryFile(dir=path.parent).close()
+            if is_pinned(real):
+                raise OSError(0, "it can be written but not replaced, as a mounted file")
+        tempfile.TemporaryFile(dir=real.parent).close()
     except OSError as error:
         raise ValueError(f"{option}: cannot write {path}: {error.strerror}") from error
 
 
 def is_pinned(path):
     """Whether a file is a mount point, or another user's in a sticky folder such as /tmp."""
-    with contextlib.suppress(OSError):  # a system without this file
+    with contextlib.suppress(OSError):  # Linux alone has this file
         mounts = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
-        if str(path).replace(" ", "\\040") in [mount.split()[4] for mount in mounts]:
+        if str(path).replace(" ", r"\040") in [mount.split()[4] for mount in mounts]:
             return True
     folder = path.parent.stat()
-    owners = (0, folder.st_uid, path.stat().st_uid)
-    return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in owners
+    sticky = folder.st_mode & stat.S_ISVTX
+    return sticky and os.geteuid() not in (0, folder.st_uid, path.stat().st_uid)
 
 
 def write_whole(path, write):
     """Have write(temporary path) make a file beside path, put it in its place, and say so."""
     progress(f"writing {path.name}")
-    real = Path(os.path.realpath(path))  # write what a link names, not the link
-    temporary = real.with_name(f".{secrets.token_hex(8)}.part{real.suffix[-4:]}")
     try:
-        temporary.touch()
-        if real.exists():
-            shutil.copymode(real, temporary)
-        write(temporary)
-        os.replace(temporary, real)
+        real = Path(os.path.realpath(path))  # write what a link names, not the link
+        temporary = real.with_name(f".{secrets.token_hex(8)}.part{real.suffix[-4:]}")
+        try:
+            temporary.touch()
+            if real.exists():
+                shutil.copymode(real, temporary)
+            write(temporary)
+            os.replace(temporary, real)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     with contextlib.suppress(ValueError, OSError):  # not below this folder, or it was deleted
         path = path.relative_to(Path.cwd())
     show(f"Saved {path}")
 
 
-def save(figure, path):
-    """Write a figure to a PNG file."""
-    write_whole(path, partial(figure.savefig, dpi=100))
-
-
 def write_ratings(path, X, X_pred):
-    """Write given ratings as they are and predicted ones rounded, one user per line."""
+    """Write given ratings as they are and predicted ones rounded, a user per line."""
     rounded = np.clip(np.round(X_pred, decimals(X) + 1), X_pred.min(), X_pred.max())
     with open(path, "w", encoding="ascii") as file:
         for row in np.where(X != 0, X, rounded):
@@ -451,18 +427,13 @@ def decimals(X):
     return max(0, 3 - int(np.floor(np.log10(X.max()))))
 
 
-def cell(x, digits):
-    """A number of a table; a dash where it is not known."""
-    return "-" if np.isnan(x) else f"{x:.{digits}f}"
-
-
 def show(line):
     """Print a line at once, in place of the live line."""
     progress("")
     try:
         print(line, flush=True)
     except OSError as error:  # standard output is full, or has lost its reader, such as head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # spare Python's last flush
+        sys.stdout = None  # spare Python's last flush
         if isinstance(error, BrokenPipeError):
             sys.exit(141)  # as a program ends that dies of SIGPIPE
         stop(2, f"standard output: {error.strerror}")
@@ -478,21 +449,21 @@ def draw_toy(toy, clusters, mixtures):
     """K-means above EM, a column per K, as common.plot draws them."""
     figure = plt.Figure(figsize=(max(3 * len(clusters), 7), 6.4), layout="constrained")
     columns = figure.subplots(2, len(clusters), squeeze=False).T
-    before = []  # the means of the panel before: a component takes the colour of the nearest
+    before = []  # means of the panel before: the nearest component takes its number and colour
     for column, K in zip(columns, clusters):
-        for ax, fit, name in zip(column, (clusters[K], mixtures[K]), ("K-means", "EM")):
-            mu, order = fit.mixture.mu, []
-            left = list(np.argsort(mu[:, 0]))
+        rows = ("K-means", "cost", clusters[K]), ("EM", "log-likelihood", mixtures[K])
+        for ax, (name, score, fit) in zip(column, rows):
+            mu, left, order = fit.mixture.mu, list(np.argsort(fit.mixture.mu[:, 0])), []
             for mean in before:
                 order.append(left.pop(((mu[left] - mean) ** 2).sum(axis=1).argmin()))
             order += left
-            mixture = common.GaussianMixture(*(part[order] for part in fit.mixture))
-            score = "cost" if name == "K-means" else "log-likelihood"
+            mixture, before = (
+                fit.mixture._replace(mu=mu[order], var=fit.mixture.var[order]),
+                mu[order],
+            )
             title = f"{name}, K = {K}\n{score} {fit.score:,.1f}"
-            common.plot(toy, mixture, fit.post[:, order], title, ax)
-            ax.set(xlabel="x1", ylabel="x2")
+            common.plot(toy, mixture, fit.post[:, order], title, ax).set(xlabel="x1", ylabel="x2")
             ax.label_outer()
-            before = mixture.mu
     figure.suptitle(
         "Toy data: a point has the colour of its cluster (K-means), or its components' colours in\n"
         "proportion to its posteriors (EM); a circle's radius is one standard deviation"
@@ -501,24 +472,24 @@ def draw_toy(toy, clusters, mixtures):
 
 
 def animate(path, toy, K, seed):
-    """EM from its start, as a GIF: a frame an iteration at first, fewer later, 16 at most."""
-    mixture, _ = common.init(toy, K, seed)
-    frames = []
-    while len(frames) < 2 or frames[-1][2] - frames[-2][2] > 1e-6 * abs(frames[-1][2]):
-        post, ll = naive_em.estep(toy, mixture)
-        frames.append((mixture, post, ll))
-        mixture = naive_em.mstep(toy, post)
-    figure = plt.Figure(figsize=(6, 4.2), layout="constrained")
+    """EM from its start, as a GIF: a frame per iteration at first, fewer later, 16 at most."""
+    (mixture, _), steps = common.init(toy, K, seed), []
+    while len(steps) < 2 or steps[-1][2] - steps[-2][2] > 1e-6 * abs(steps[-1][2]):
+        steps.append((mixture, *naive_em.estep(toy, mixture)))
+        mixture = naive_em.mstep(toy, steps[-1][1])
+    figure = plt.Figure(figsize=(6, 4.4))
     ax, writer = figure.subplots(), PillowWriter(fps=2)
-    limits = [toy.min(axis=0), toy.max(axis=0)] + toy.std() * np.array([[-0.3], [0.3]])
+    edge = 0.4 * toy.std()
     with writer.saving(figure, path, dpi=80):
-        for i in np.unique(np.geomspace(1, len(frames), 16).round().astype(int)) - 1:
+        for i in np.unique(np.geomspace(1, len(steps), 16).round().astype(int)) - 1:
+            mixture, post, ll = steps[i]
             ax.clear()
-            mixture, post, ll = frames[i]
-            title = f"EM with K = {K}, after {i} iterations: log-likelihood {ll:,.1f}"
-            common.plot(toy, mixture, post, title, ax)
-            ax.set_aspect("equal", adjustable="box")
-            ax.set(xlim=limits[:, 0], ylim=limits[:, 1], xlabel="x1", ylabel="x2")
+            title = (
+                f"EM, K = {K}: {f'iteration {i}' if i else 'the start'}, log-likelihood {ll:,.1f}"
+            )
+            common.plot(toy, mixture, post, title, ax).set_aspect("equal", adjustable="box")
+            (left, low), (right, high) = toy.min(axis=0) - edge, toy.max(axis=0) + edge
+            ax.set(xlim=(left, right), ylim=(low, high), xlabel="x1", ylabel="x2")
             writer.grab_frame()
         for _ in range(5):  # the last one stays
             writer.grab_frame()
@@ -550,68 +521,62 @@ def draw_selection(title, table, best, picked):
 
 
 def draw_convergence(fits, best):
-    """The log-likelihood after every iteration, a line per seed, labelled at its end."""
+    """The log-likelihood after every iteration, a line per seed."""
     figure = plt.Figure(figsize=(9, 4.5), layout="constrained")
     ax = figure.subplots()
-    # The first two steps climb a hundred times as high as all that follow; if nothing follows, the
-    # picture begins with the first.
-    low = min(fit.trace[min(2, len(fit.trace) - 1)] for fit in fits)
-    if best.score - low < 1e-4 * abs(best.score):
-        low = min(fit.trace[0] for fit in fits) - 1e-9
-    height, longest = best.score - low, max(len(fit.trace) for fit in fits)
-    place = np.inf
-    for fit in sorted(fits, key=lambda fit: -fit.score):
-        colour, zorder = (LL_COLOUR, 3) if fit is best else (GREY, 2)
+    for fit in sorted(fits, key=lambda fit: fit is best):
+        colour, label = (LL_COLOUR, f"seed {best.seed}, the best") if fit is best else (GREY, None)
         iterations = range(1, len(fit.trace) + 1)
-        ax.plot(iterations, fit.trace, "o-", markersize=3, color=colour, zorder=zorder)
-        place = min(fit.score, place - 0.06 * height)  # no label covers the one above it
-        if place > low:
-            label, end = f"seed {fit.seed}: {fit.score:,.1f}", (len(fit.trace), fit.score)
-            arrow = {"arrowstyle": "-", "color": "0.85", "shrinkB": 4}
-            ax.annotate(label, end, (longest + 1, place), va="center", arrowprops=arrow)
-    ax.set(xlim=(0.5, 1 + 1.3 * longest), ylim=(low, best.score + 0.08 * height))
-    ax.set(xlabel="EM iteration (axis cut: early values lie below)", ylabel="log-likelihood (nats)")
-    ax.set_title(f"EM with K = {len(best.mixture.p)}: how the log-likelihood rises from each seed")
+        ax.plot(iterations, fit.trace, "o-", markersize=3, color=colour, label=label)
+    # The first two steps climb a hundred times as high as all that follow.
+    low = min(fit.trace[min(2, len(fit.trace) - 2)] for fit in fits)
+    margin = 0.05 * (best.score - low) or 1
+    ax.set(ylim=(low - margin, best.score + margin), ylabel="log-likelihood (nats)")
+    ax.set(title=f"EM with K = {len(best.mixture.p)}: how the log-likelihood rises from each seed")
+    ax.set(xlabel="EM iteration (axis cut: early values lie below); grey: the other seeds")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.yaxis.set_major_formatter("{x:,.10g}")
+    ax.legend(loc="lower right")
     return figure
 
 
 def draw_user_types(X, fit):
     """A panel per type: how generous it is, and the movies that it likes most and least.
 
-    generosity = the mean over the movies of (the type's mean - everyone's mean), taste = what is
-    left of that difference, pulled to 0 as in em.predict where few users of the type rated a movie.
+    Its mean - everyone's, of each movie = generosity (the mean over the movies) + taste; a taste is
+    pulled to 0, as in em.predict, where few users of the type have rated the movie.
     """
-    raters = np.count_nonzero(X, axis=0)
-    seen, counts = np.flatnonzero(raters), fit.post.T @ (X != 0)
-    mu, p = fit.mixture.mu[:, seen], fit.mixture.p
-    alone = len(p) == 1  # what would everyone's mean differ from? From the mean of all ratings.
-    everyone = X.sum() / raters.sum() if alone else X.sum(axis=0)[seen] / raters[seen]
-    above = np.ma.masked_array(mu - everyone, mu == 0)  # 0: a mean that was never updated
-    generosity = above.mean(axis=1).filled(0)
-    taste = above - generosity[:, None]
-    taste = (taste * counts[:, seen] / (counts[:, seen] + 15)).filled(0)
+    movies, p, single = np.flatnonzero(X.any(axis=0)), fit.mixture.p, len(fit.mixture.p) == 1
+    X, mu = X[:, movies], fit.mixture.mu[:, movies]
+    everyone = X.sum(axis=0) / (X != 0).sum(axis=0)
+    # A mean of 0 was never updated. A single type is compared with the mean of all ratings.
+    above = np.ma.masked_array(mu - (X[X != 0].mean() if single else everyone), mu == 0)
+    generosity, count = above.mean(axis=1).filled(0), fit.post.T @ (X != 0)
+    taste = ((above - generosity[:, None]) * count / (count + 15)).filled(0)
+
     types = [j for j in np.argsort(-p, kind="stable") if p[j] * len(X) >= 1.5] or [p.argmax()]
-    rows, few = -(-len(types) // 4), min(5, len(seen) // 2)
+    few, columns, limit = min(5, len(movies) // 2), min(len(types), 4), np.abs(taste[types]).max()
     figure = plt.Figure(
-        figsize=(max(3 * min(len(types), 4), 7), 1.2 + 3 * rows), layout="constrained"
+        figsize=(max(3 * columns, 8), 1.2 + 3 * -(-len(types) // 4)), layout="constrained"
     )
-    panels = figure.subplots(rows, min(len(types), 4), squeeze=False, sharex=True).flat
-    for ax, j, i in zip(panels, types, range(1, 99)):
+    for i, j in enumerate(types):
+        ax = figure.add_subplot(-(-len(types) // 4), columns, i + 1)
         shown = np.argsort(-taste[j], kind="stable")
-        shown = np.concatenate([shown[:few], shown[len(shown) - few :]])
+        shown = np.append(shown[:few], shown[-few:])
         colours = [LL_COLOUR] * few + [COURSE_COLOUR] * few
-        ax.barh([f"movie {seen[l] + 1}" for l in shown], taste[j, shown], color=colours)
-        ax.invert_yaxis()
+        ax.barh(range(2 * few), taste[j, shown], color=colours)
+        ax.set_yticks(range(2 * few), [f"movie {movies[l] + 1}" for l in shown])
+        ax.set(xlim=(-1.1 * limit - 0.01, 1.1 * limit + 0.01), ylim=(2 * few - 0.5, -0.5))
         ax.axvline(0, color="black", linewidth=1)
-        ax.set_title(
-            "all users"
-            if alone
-            else f"type {i}: {p[j]:.1%} of the users\ngenerosity {generosity[j]:+.2f} stars"
-        )
-    for ax in list(panels):
-        ax.set_visible(False)
+        title = f"type {i + 1}: {p[j]:.1%} of users\ngenerosity {generosity[j]:+.2f} stars"
+        ax.set_title("all users" if single else title)
+    reference = "the mean of all ratings" if single else "everyone's mean, beyond generosity"
+    figure.supxlabel(f"stars above or below {reference}")
+    alone = f" ({len(p) - len(types)} more of a single user are left out)"
+    figure.suptitle(
+        f"User types, K = {len(p)}{alone * (len(types) < len(p))}: how much more each gives than\n"
+        "everyone (generosity), and the movies that it likes most (blue) and least (orange)"
+    )
     return figure
 
 
@@ -642,7 +607,7 @@ def draw_predictions(predicted, K, truth):
     groups = [values[truth == level] for level in levels]
     drawn = right.boxplot(groups, positions=levels, widths=width, whis=(5, 95), **boxes)
     (perfect,) = right.plot(levels[[0, -1]], levels[[0, -1]], color=GREY, linestyle="--")
-    right.set_title(f"What {list(WAYS)[-1]} says, K = {K}")
+    right.set_title(f"Predicted against true rating ({list(WAYS)[-1]}, K = {K})")
     right.set(xlabel="true rating (stars)", ylabel="predicted rating (stars)")
     right.set_xticks(levels, [f"{level:.3g}" for level in levels])
     words = ["middle half; line: median", "whiskers: 5 % to 95 %", "perfect prediction"]
