@@ -195,7 +195,7 @@ def mstep(
         X: (n, d) data, or prepare(X)
         post: (n, K) array: the assignments of K-means, 0 or 1, or the posteriors of naive EM
         mixture: the previous one, whose mean and variance a component without points keeps; if
-            None, such a component gets the mean and variance of all the points
+            None, it gets those of all the points
 
     Returns:
         mixture: the new GaussianMixture; no variance is below prepare(X).floor

@@ -350,36 +350,35 @@ def say_what_is_left_out(toy):
 
 def check_outputs(options):
     """Make the folder of the pictures; ValueError where a file could not be written later."""
+    option, path, fill = "--plots", options.plots, options.fill
+    pictures = [options.plots / picture for picture in PICTURES]
     try:
         options.plots.mkdir(exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"--plots: cannot make {options.plots}: {error.strerror}") from error
-    pictures = [options.plots / picture for picture in PICTURES]
-    for picture in pictures:
-        check_writable("--plots", picture)
-    if options.fill is not None:
-        check_writable("--fill", options.fill)
-        for path in [*pictures, *(options.data / name for name in INPUTS)]:
-            if os.path.realpath(options.fill) == os.path.realpath(path):
-                raise ValueError(f"--fill: expected a file of its own, got {path}")
-        if "em.predict" not in WAYS:
-            raise ValueError("--fill: expected an em.py with a function predict")
-
-
-def check_writable(option, path):
-    """Raise ValueError, naming the option and the reason, where no file can be put at path."""
-    try:
-        real = Path(os.path.realpath(path))
-        with contextlib.suppress(FileNotFoundError):
-            if not stat.S_ISREG(real.stat().st_mode):
-                raise OSError(0, "it is not a file")
-            if not os.access(real, os.W_OK):
-                raise OSError(0, "it is read-only")
-            if is_pinned(real):
-                raise OSError(0, "it can be written but not replaced, as a mounted file")
-        tempfile.TemporaryFile(dir=real.parent).close()
+        for path in pictures:
+            check_writable(path)
+        if fill is not None:
+            option, path = "--fill", fill
+            check_writable(fill)
+            for path in [*pictures, *(options.data / name for name in INPUTS)]:
+                if os.path.realpath(fill) == os.path.realpath(path):
+                    raise ValueError(f"--fill: expected a file of its own, got {fill}")
+            if "em.predict" not in WAYS:
+                raise ValueError("--fill: expected an em.py with a function predict")
     except OSError as error:
         raise ValueError(f"{option}: cannot write {path}: {error.strerror}") from error
+
+
+def check_writable(path):
+    """Raise OSError with the reason where no file can be put at path."""
+    real = Path(os.path.realpath(path))
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(real.stat().st_mode):
+            raise OSError(0, "it is not a file")
+        if not os.access(real, os.W_OK):
+            raise OSError(0, "it is read-only")
+        if is_pinned(real):
+            raise OSError(0, "it can be written but not replaced (mounted, or another user's)")
+    tempfile.TemporaryFile(dir=real.parent).close()
 
 
 def is_pinned(path):
@@ -457,10 +456,8 @@ def draw_toy(toy, clusters, mixtures):
             for mean in before:
                 order.append(left.pop(((mu[left] - mean) ** 2).sum(axis=1).argmin()))
             order += left
-            mixture, before = (
-                fit.mixture._replace(mu=mu[order], var=fit.mixture.var[order]),
-                mu[order],
-            )
+            before = mu[order]
+            mixture = fit.mixture._replace(mu=before, var=fit.mixture.var[order])
             title = f"{name}, K = {K}\n{score} {fit.score:,.1f}"
             common.plot(toy, mixture, fit.post[:, order], title, ax).set(xlabel="x1", ylabel="x2")
             ax.label_outer()
@@ -477,18 +474,16 @@ def animate(path, toy, K, seed):
     while len(steps) < 2 or steps[-1][2] - steps[-2][2] > 1e-6 * abs(steps[-1][2]):
         steps.append((mixture, *naive_em.estep(toy, mixture)))
         mixture = naive_em.mstep(toy, steps[-1][1])
-    figure = plt.Figure(figsize=(6, 4.4))
-    ax, writer = figure.subplots(), PillowWriter(fps=2)
-    edge = 0.4 * toy.std()
+    figure, writer = plt.Figure(figsize=(6, 4.4)), PillowWriter(fps=2)
+    ax, margin = figure.subplots(), 0.4 * toy.std()
+    (left, low), (right, high) = toy.min(axis=0) - margin, toy.max(axis=0) + margin
     with writer.saving(figure, path, dpi=80):
         for i in np.unique(np.geomspace(1, len(steps), 16).round().astype(int)) - 1:
             mixture, post, ll = steps[i]
             ax.clear()
-            title = (
-                f"EM, K = {K}: {f'iteration {i}' if i else 'the start'}, log-likelihood {ll:,.1f}"
-            )
-            common.plot(toy, mixture, post, title, ax).set_aspect("equal", adjustable="box")
-            (left, low), (right, high) = toy.min(axis=0) - edge, toy.max(axis=0) + edge
+            when = f"iteration {i}" if i else "the start"
+            common.plot(toy, mixture, post, f"EM, K = {K}: {when}, log-likelihood {ll:,.1f}", ax)
+            ax.set_aspect("equal", adjustable="box")
             ax.set(xlim=(left, right), ylim=(low, high), xlabel="x1", ylabel="x2")
             writer.grab_frame()
         for _ in range(5):  # the last one stays
@@ -546,37 +541,34 @@ def draw_user_types(X, fit):
     Its mean - everyone's, of each movie = generosity (the mean over the movies) + taste; a taste is
     pulled to 0, as in em.predict, where few users of the type have rated the movie.
     """
-    movies, p, single = np.flatnonzero(X.any(axis=0)), fit.mixture.p, len(fit.mixture.p) == 1
-    X, mu = X[:, movies], fit.mixture.mu[:, movies]
-    everyone = X.sum(axis=0) / (X != 0).sum(axis=0)
-    # A mean of 0 was never updated. A single type is compared with the mean of all ratings.
-    above = np.ma.masked_array(mu - (X[X != 0].mean() if single else everyone), mu == 0)
+    movies, p = np.flatnonzero(X.any(axis=0)), fit.mixture.p
+    X, mu, single = X[:, movies], fit.mixture.mu[:, movies], len(p) == 1
+    # A single type is compared with the mean of all ratings. A mean of 0 was never updated.
+    everyone = X[X != 0].mean() if single else X.sum(axis=0) / (X != 0).sum(axis=0)
+    above = np.ma.masked_array(mu - everyone, mu == 0)
     generosity, count = above.mean(axis=1).filled(0), fit.post.T @ (X != 0)
     taste = ((above - generosity[:, None]) * count / (count + 15)).filled(0)
 
     types = [j for j in np.argsort(-p, kind="stable") if p[j] * len(X) >= 1.5] or [p.argmax()]
-    few, columns, limit = min(5, len(movies) // 2), min(len(types), 4), np.abs(taste[types]).max()
-    figure = plt.Figure(
-        figsize=(max(3 * columns, 8), 1.2 + 3 * -(-len(types) // 4)), layout="constrained"
-    )
-    for i, j in enumerate(types):
-        ax = figure.add_subplot(-(-len(types) // 4), columns, i + 1)
+    few, limit = max(1, min(5, len(movies) // 2)), 1.1 * np.abs(taste[types]).max() + 0.01
+    rows, columns = -(-len(types) // 4), min(len(types), 4)
+    figure = plt.Figure(figsize=(max(3 * columns, 8), 1.2 + 3 * rows), layout="constrained")
+    for i, j in enumerate(types, start=1):
+        ax = figure.add_subplot(rows, columns, i)
         shown = np.argsort(-taste[j], kind="stable")
         shown = np.append(shown[:few], shown[-few:])
-        colours = [LL_COLOUR] * few + [COURSE_COLOUR] * few
-        ax.barh(range(2 * few), taste[j, shown], color=colours)
+        ax.barh(range(2 * few), taste[j, shown], color=[LL_COLOUR] * few + [COURSE_COLOUR] * few)
         ax.set_yticks(range(2 * few), [f"movie {movies[l] + 1}" for l in shown])
-        ax.set(xlim=(-1.1 * limit - 0.01, 1.1 * limit + 0.01), ylim=(2 * few - 0.5, -0.5))
+        ax.set(xlim=(-limit, limit), ylim=(2 * few - 0.5, -0.5))
         ax.axvline(0, color="black", linewidth=1)
-        title = f"type {i + 1}: {p[j]:.1%} of users\ngenerosity {generosity[j]:+.2f} stars"
+        title = f"type {i}: {p[j]:.1%} of users\ngenerosity {generosity[j]:+.2f} stars"
         ax.set_title("all users" if single else title)
     reference = "the mean of all ratings" if single else "everyone's mean, beyond generosity"
     figure.supxlabel(f"stars above or below {reference}")
-    alone = f" ({len(p) - len(types)} more of a single user are left out)"
-    figure.suptitle(
-        f"User types, K = {len(p)}{alone * (len(types) < len(p))}: how much more each gives than\n"
-        "everyone (generosity), and the movies that it likes most (blue) and least (orange)"
-    )
+    alone = f" ({len(p) - len(types)} more of a single user are left out)" * (len(types) < len(p))
+    what = "" if single else "how much more each gives than everyone\n(generosity), and "
+    what += "the movies that it likes most (blue) and least (orange)"
+    figure.suptitle(f"User types, K = {len(p)}{alone}: {what}")
     return figure
 
 
