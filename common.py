@@ -77,8 +77,7 @@ def plot(
         title: str
         ax: Matplotlib axes to draw on; a new figure's if None
 
-    Returns:
-        the axes; nothing is shown or saved: call plt.show() or ax.figure.savefig(...)
+    Returns the axes; nothing is shown or saved: call plt.show() or ax.figure.savefig(...)
     """
     X = finite_array("X", X, (None, 2))
     mixture = check_mixture(mixture, 2)
@@ -268,12 +267,11 @@ def read(path: str | Path, ratings: bool = False) -> np.ndarray:
 
 def number(word):
     """Return the number that a word of a data file stands for, NaN if it is none."""
-    try:  # float alone would accept 1_0 and nan, too
+    try:  # float alone would accept 1_0 and nan, too, and read 1e-400 as 0: a missing rating
         x = float(word) if re.fullmatch(r"[-+.\deE]+", word, re.ASCII) else np.nan
+        return np.nan if x == 0 and re.match("[^eE]*[1-9]", word) else x
     except ValueError:
         return np.nan
-    vanished = x == 0 and re.match("[^eE]*[1-9]", word)  # 1e-400 is not a missing rating
-    return np.nan if vanished else x
 
 
 def whole(name, number, smallest, largest):

@@ -170,16 +170,11 @@ class Fit(NamedTuple):
 def fit(model, X, K, seed, Y=None):
     """The Fit of a model to X."""
     trace = []
-    watch = [trace.append] if has_watch(model) else []
+    watch = [trace.append] * WATCH[model]
     mixture, post, score = model.run(X, *common.init(X, K, seed), *watch)
     bic = np.nan if model is kmeans else common.bic(X, mixture, score)
     rmse = np.nan if Y is None else common.rmse(model.fill_matrix(X, mixture), Y)
     return Fit(seed, mixture, post, trace, score, bic, rmse)
-
-
-def has_watch(model):
-    """Whether a model's run tells the score of every iteration; a student's does not."""
-    return "watch" in inspect.signature(model.run).parameters
 
 
 def best_of(fits, sign=1):
@@ -202,8 +197,10 @@ def fill_from_best_seed(X, K, seeds):
     return em.fill_matrix(X, best_of([fit(em, X, K, seed) for seed in seeds]).mixture)
 
 
+# What the course does not ask for, a student's module may lack: watch, em.predict.
+WATCH = {m: "watch" in inspect.signature(m.run).parameters for m in (kmeans, naive_em, em)}
 WAYS = {"course": (fill_from_best_seed, "em.fill_matrix, from the seed of the best log-likelihood")}
-if hasattr(em, "predict"):  # a student's em.py may have none
+if hasattr(em, "predict"):
     WAYS["em.predict"] = em.predict, "twenty small mixtures, each of what is still unexplained"
 
 
@@ -343,7 +340,7 @@ def say_what_is_left_out(toy):
     """Name what the files, or a student's modules to the course's signatures, do not give."""
     if toy is None:
         show("There is no toy_data.txt: K-means and naive EM are left out.")
-    lacking = ["watch"] * (not has_watch(em)) + ["predict"] * ("em.predict" not in WAYS)
+    lacking = ["watch"] * (not WATCH[em]) + ["predict"] * ("em.predict" not in WAYS)
     if lacking:
         show(f"Your em.py has no {' and no '.join(lacking)}: what needs it is left out.")
 
@@ -523,12 +520,11 @@ def draw_convergence(fits, best):
         colour, label = (LL_COLOUR, f"seed {best.seed}, the best") if fit is best else (GREY, None)
         iterations = range(1, len(fit.trace) + 1)
         ax.plot(iterations, fit.trace, "o-", markersize=3, color=colour, label=label)
-    # The first two steps climb a hundred times as high as all that follow.
     low = min(fit.trace[min(2, len(fit.trace) - 2)] for fit in fits)
     margin = 0.05 * (best.score - low) or 1
+    ax.set(xlabel="EM iteration (axis cut: early values lie below); grey: the other seeds")
     ax.set(ylim=(low - margin, best.score + margin), ylabel="log-likelihood (nats)")
     ax.set(title=f"EM with K = {len(best.mixture.p)}: how the log-likelihood rises from each seed")
-    ax.set(xlabel="EM iteration (axis cut: early values lie below); grey: the other seeds")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.yaxis.set_major_formatter("{x:,.10g}")
     ax.legend(loc="lower right")

@@ -37,18 +37,8 @@ def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
 def mstep(
     X: np.ndarray, post: np.ndarray, mixture: GaussianMixture | None = None
 ) -> GaussianMixture:
-    """M-step: the mixture that makes the data most likely, given the posteriors: see common.mstep.
-
-    Args:
-        X: (n, d) data, or prepare(X)
-        post: (n, K) array of posteriors
-        mixture: the previous one, or None
-
-    Returns:
-        mixture: the new GaussianMixture
-    """
-    mixture, _ = common.mstep(X, post, mixture)  # K-means' cost is of no use here
-    return mixture
+    """M-step: the mixture that makes the data most likely, given the posteriors: common.mstep."""
+    return common.mstep(X, post, mixture)[0]  # without K-means' cost
 
 
 def run(
