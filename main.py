@@ -244,7 +244,7 @@ def sweep(name, job, Ks, variants):
     calls = [(K, variant) for K in Ks for variant in variants]
     try:
         pool = ThreadPool(min(cores(), len(calls)))
-    except RuntimeError as error:  # "can't start new thread", for its stack has no room
+    except (OSError, RuntimeError) as error:  # "can't start new thread", for its stack has no room
         raise MemoryError(error) from error
     with pool:
         results = pool.imap(lambda call: job(*call), calls)
@@ -614,7 +614,7 @@ if __name__ == "__main__":
     except ValueError as error:
         stop(2, error)
     except MemoryError as error:
-        stop(2, f"not enough memory: {error}")
+        stop(2, f"not enough memory or threads: {error}")
     finally:
         for number, handler in HANDLERS.items():  # for Jupyter's %run
             signal.signal(number, handler)
