@@ -4,7 +4,6 @@ Every function here and in the models checks its arguments, and raises a ValueEr
 one line that names the argument, what was expected and what came.
 """
 
-import operator
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -164,10 +163,8 @@ def prepare(X: np.ndarray) -> Points:
 
     Near the origin, ||x||^2 - 2 x.mu + ||mu||^2 loses few digits. The least variance, 1e-9 of the
     mean squared distance from the centre, per dimension, is well above what it does lose: without
-    it, a component that collapses onto one point would get a wrong log-likelihood.
-
-    Args:
-        X: (n, d) data, or Points, which are returned as they are
+    it, a component that collapses onto one point would get a wrong log-likelihood. X may be (n, d)
+    data, or Points, which are returned as they are.
     """
     if isinstance(X, Points):
         return X
@@ -275,15 +272,11 @@ def number(word):
 
 
 def whole(name, number, smallest, largest):
-    """Return number as an int; TypeError or ValueError if it is not whole or out of its range."""
-    expected = f"{name}: expected a whole number from {smallest} to {largest}, got {number!r}"
-    try:
-        number = operator.index(number)
-    except TypeError:
-        raise TypeError(expected) from None
-    if not smallest <= number <= largest:
-        raise ValueError(expected)
-    return number
+    """Return number as an int; ValueError if it is not whole or out of its range."""
+    if not isinstance(number, (int, np.integer)) or not smallest <= number <= largest:
+        expected = f"a whole number from {smallest} to {largest}"
+        raise ValueError(f"{name}: expected {expected}, got {number!r}")
+    return int(number)
 
 
 def finite_array(name, array, shape=None, largest=LARGEST):

@@ -156,18 +156,18 @@ def predict(X: np.ndarray, K: int, seeds: Iterable[int] = range(5)) -> np.ndarra
     """Predict every missing rating by twenty small mixtures, each fitted to what is unexplained.
 
     The predictions x_hat start as the mean of all given ratings. A round fits K types to the
-    residuals x_ul - x_hat_ul, by three iterations of EM from K of the rows, and adds what these
-    types predict, sum_j post[u, j] mu_jl, to x_hat; the rows are users in one round and movies in
-    the next. The result is the mean over the seeds. (Stagewise additive modelling: J. Friedman,
-    Greedy Function Approximation, Annals of Statistics 29, 2001.) With x for the residuals:
+    residuals x_ul - x_hat_ul, by three iterations of EM from K of the rows, and adds what they
+    predict, sum_j post[u, j] mu_jl, to x_hat; the rows are users in one round and movies in the
+    next. The result is the mean over the seeds. (Stagewise additive modelling: J. Friedman, Greedy
+    Function Approximation, Annals of Statistics 29, 2001.) With x for the residuals:
 
         f(u, j) = log(p_j + 1e-16) + sum_(l in C_u) (mu_jl x_ul - mu_jl^2 / 2) / var
         mu_jl   = sum_u post[u, j] delta(l, C_u) x_ul / (sum_u post[u, j] delta(l, C_u) + 15)
 
-    This is ours, not the course's. It differs from estep and mstep in two places. Every type has
-    the same variance, the mean square of the residuals: with one of its own, types would differ by
-    how noisy their users are, not by their tastes. And means are pulled towards 0, as by 15 more
-    residuals of 0, a Gaussian prior: no round can fit the noise of a few ratings.
+    This is ours, not the course's, and not estep and mstep: every type has the same variance, the
+    mean square of the residuals (with one of its own, types would differ by how noisy their users
+    are, not by taste), and means are pulled towards 0, as by 15 more residuals of 0, a Gaussian
+    prior (or a round would fit the noise of a few ratings).
 
     Args:
         X: (n, d) ratings on any scale, 0 where missing

@@ -313,9 +313,7 @@ def inputs(options):
     if os.path.lexists(complete):
         Y = common.read(complete, ratings=True)
         if Y.shape != X.shape:
-            raise ValueError(
-                f"{complete}: expected the shape of {path.name}, {X.shape}, got {Y.shape}"
-            )
+            raise ValueError(f"{complete}: expected shape {X.shape}, {path.name}'s, got {Y.shape}")
         for row, column in np.argwhere((X != 0) & (X != Y))[:1]:
             raise ValueError(
                 f"{complete}, row {row + 1}, column {column + 1}: expected {X[row, column]:g} as "
@@ -391,7 +389,6 @@ def is_pinned(path):
 
 def write_whole(path, write):
     """Have write(temporary path) make a file beside path, put it in its place, and say so."""
-    progress(f"writing {path.name}")
     try:
         real = Path(os.path.realpath(path))  # write what a link names, not the link
         temporary = real.with_name(f".{secrets.token_hex(8)}.part{real.suffix[-4:]}")
@@ -503,8 +500,7 @@ def draw_selection(title, table, best, picked):
         ax.plot(list(table), [getattr(fit, field) for fit in best.values()], "o-", color=colour)
         mark = ax.axvline(picked, color="black", linestyle=":")
         ax.set(title=name, xlabel="K", ylabel=unit, xticks=list(table))
-        if unit == "nats":
-            ax.yaxis.set_major_formatter("{x:,.10g}")
+        ax.yaxis.set_major_formatter("{x:,.10g}")
     line = plt.Line2D([], [], color="black", marker="o")
     labels = ["seed with the best log-likelihood", "other seeds", f"K = {picked}, picked by BIC"]
     figure.legend([line, dots[0], mark], labels, loc="outside lower center", ncols=3)
@@ -517,17 +513,17 @@ def draw_convergence(fits, best):
     figure = plt.Figure(figsize=(9, 4.5), layout="constrained")
     ax = figure.subplots()
     for fit in sorted(fits, key=lambda fit: fit is best):
-        colour, label = (LL_COLOUR, f"seed {best.seed}, the best") if fit is best else (GREY, None)
-        iterations = range(1, len(fit.trace) + 1)
-        ax.plot(iterations, fit.trace, "o-", markersize=3, color=colour, label=label)
+        colour, iterations = LL_COLOUR if fit is best else GREY, range(1, len(fit.trace) + 1)
+        ax.plot(iterations, fit.trace, "o-", markersize=3, color=colour)
     low = min(fit.trace[min(2, len(fit.trace) - 2)] for fit in fits)
     margin = 0.05 * (best.score - low) or 1
-    ax.set(xlabel="EM iteration (axis cut: early values lie below); grey: the other seeds")
+    ax.set(xlabel="EM iteration (axis cut: early values lie below)")
     ax.set(ylim=(low - margin, best.score + margin), ylabel="log-likelihood (nats)")
     ax.set(title=f"EM with K = {len(best.mixture.p)}: how the log-likelihood rises from each seed")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.yaxis.set_major_formatter("{x:,.10g}")
-    ax.legend(loc="lower right")
+    labels = [f"seed {best.seed}, the best", "other seeds"][: len(fits)]
+    figure.legend(ax.lines[:-3:-1], labels, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -569,10 +565,7 @@ def draw_user_types(X, fit):
 
 
 def draw_predictions(predicted, K, truth):
-    """The hidden ratings: error over K, and how the last of the WAYS predicts with this K.
-
-    predicted is {K: (number of WAYS, hidden ratings) array}; truth are the hidden ratings.
-    """
+    """Of smallest_good's arguments: the errors over K, and what the last way predicts with K."""
     figure = plt.Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for i, (name, colour) in enumerate(zip(WAYS, (COURSE_COLOUR, PREDICT_COLOUR))):
@@ -599,7 +592,7 @@ def draw_predictions(predicted, K, truth):
     right.set(xlabel="true rating (stars)", ylabel="predicted rating (stars)")
     right.set_xticks(levels, [f"{level:.3g}" for level in levels])
     words = ["middle half; line: median", "whiskers: 5 % to 95 %", "perfect prediction"]
-    right.legend([drawn["boxes"][0], drawn["whiskers"][0], perfect], words)
+    right.legend([drawn["boxes"][0], drawn["whiskers"][0], perfect], words, loc="lower right")
     figure.suptitle(f"Predictions of {len(truth)} ratings that were hidden from the fit")
     return figure
 
