@@ -185,10 +185,10 @@ def predict(X: np.ndarray, K: int, seeds: Iterable[int] = range(5)) -> np.ndarra
     if not seeds:
         raise ValueError("seeds: expected at least one, got none")
     delta, size, noise = given.astype(float), given.sum(), 1e-24 * np.abs(X).max() ** 2
-    X_pred, rest = np.zeros(X.shape), np.empty(X.shape)
+    X_pred, x_hat, rest = np.zeros(X.shape), np.empty(X.shape), np.empty(X.shape)
     for seed in seeds:
         draw = np.random.RandomState(common.whole("seeds", seed, 0, 2**32 - 1))
-        x_hat = np.full(X.shape, X.sum() / size)
+        x_hat[:] = X.sum() / size
         for of_users in [True, False] * 10:
             np.subtract(X, x_hat, out=rest)  # the residuals; in place, as X may be large
             rest *= delta
@@ -208,6 +208,7 @@ def predict(X: np.ndarray, K: int, seeds: Iterable[int] = range(5)) -> np.ndarra
             x_hat += rest
         X_pred += x_hat
     X_pred /= len(seeds)
-    np.clip(X_pred, X[given].min(), X[given].max(), out=X_pred)
+    least, most = X.min(where=given, initial=np.inf), X.max(where=given, initial=-np.inf)
+    np.clip(X_pred, least, most, out=X_pred)
     np.copyto(X_pred, X, where=given)
     return X_pred

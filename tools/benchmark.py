@@ -1,32 +1,32 @@
-"""Measure the program against its own matrix products, scikit-learn, and itself on a busy machine.
+"""Measure how fast the program is, or how well it predicts.
 
     python tools/benchmark.py [--data DIR] [--repeat N]
-    python tools/benchmark.py --accuracy [PATH ...]
+    python tools/benchmark.py --accuracy PATH [PATH ...]
 
-Every figure of speed is a ratio of two things measured in turn in the same run, each the median of
-N repetitions; scikit-learn is used where it is installed. --accuracy prints errors on hidden
-ratings instead, for folders with a netflix_incomplete.txt or files like MovieLens' u.data, and
-those of Surprise where it is installed. Both say on standard error what is going on.
+Every figure of speed is a ratio of two things that are measured in turn, each the median of N
+repetitions. --accuracy prints errors on hidden ratings instead, a column for each PATH. Both
+compare with scikit-learn and Surprise where these are installed.
 """
 
 import argparse
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 import warnings
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in main.py, and before NumPy is imported
-os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
-
-import numpy as np  # noqa: E402
-
+for library in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM"):
+    os.environ[f"{library}_THREADS"] = "1"  # as in main.py, and before NumPy is imported
+os.environ["MPLBACKEND"] = "Agg"
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
 
 import common  # noqa: E402
 import em  # noqa: E402
@@ -34,290 +34,165 @@ import kmeans  # noqa: E402
 import main as program  # noqa: E402
 import naive_em  # noqa: E402
 
-try:
-    import sklearn
-    from sklearn.cluster import KMeans
-    from sklearn.mixture import GaussianMixture as SklearnMixture
-except ImportError:
-    sklearn = None
-try:
+sklearn = surprise = None
+with suppress(ImportError):
+    import sklearn.cluster
+    import sklearn.mixture
+with suppress(ImportError):
     import surprise
-except ImportError:
-    surprise = None
+
+say = partial(print, file=sys.stderr, flush=True)  # what is being measured
 
 
-def timed(call):
-    """Seconds that a call takes."""
-    start = perf_counter()
-    call()
-    return perf_counter() - start
+def main():
+    parser = argparse.ArgumentParser(description="Measure the program's speed, or its accuracy.")
+    parser.add_argument("--data", type=Path, default=ROOT, help="folder of the data files")
+    parser.add_argument("--repeat", type=int, default=15, help="repetitions (default: 15)")
+    text = "folders, or files of `user item rating` lines: print errors on hidden ratings instead"
+    parser.add_argument("--accuracy", type=Path, nargs="+", metavar="PATH", help=text)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # scikit-learn's fits "did not converge": stopped on purpose
+    try:
+        if options.accuracy:
+            accuracy([path.resolve() for path in options.accuracy])
+        else:
+            speed(options.data.resolve(), common.whole("--repeat", options.repeat, 1, 10_000))
+    except (OSError, ValueError) as error:
+        parser.exit(2, f"benchmark.py: {error}\n")
+
+
+def speed(data, repeat):
+    """Print a table of ratios, each with the most that it may be."""
+    toy = common.read(data / program.INPUTS[0])
+    X, Y = (common.read(data / name, ratings=True) for name in program.INPUTS[1:])
+    print(f"{program.cores()} cores, one BLAS thread; medians of {repeat}, predict 5, main.py 3\n")
+    print("| what | at most | measured |\n|---|---|---|")
+    em_rows(X, repeat)
+    if sklearn:
+        sklearn_rows(Y, repeat)
+    gif_row(toy, repeat)
+    main_rows(X, data)
+
+
+def row(what, most, measured):
+    """Print a row of the table."""
+    print(f"| {what} | {most:.2f} | {measured:.2f} |", flush=True)
 
 
 def in_turn(repeat, *calls):
-    """Median seconds of each call, measured in turn after one round that does not count."""
-    rounds = [[timed(call) for call in calls] for _ in range(repeat + 1)]
-    return [statistics.median(times) for times in zip(*rounds[1:])]
+    """Median seconds of each (function, *arguments), in turn, after a round that does not count."""
+    seconds = []
+    for _ in range(repeat + 1):
+        stamps = [perf_counter()]
+        for function, *arguments in calls:
+            function(*arguments)
+            stamps.append(perf_counter())
+        seconds.append(np.diff(stamps))
+    return np.median(seconds[1:], axis=0)
 
 
-def say(what):
-    """Say on standard error what is being measured."""
-    print(f"{what} ...", file=sys.stderr, flush=True)
+def products(iterations):
+    """The four matrix products of iterations of EM, and nothing else."""
+    for X, rated, mu, post in iterations:
+        mu @ X.T, mu**2 @ rated.T, post.T @ X, post.T @ rated
 
 
-def row(what, target, measured):
-    print(f"| {what} | {target} | {measured} |", flush=True)
-
-
-def products(X, rated, mu, post, times):
-    """The four matrix products of an iteration, and nothing else."""
-    square = mu**2
-    for _ in range(times):
-        mu @ X.T, square @ rated.T, post.T @ X, post.T @ rated
-
-
-def run_over_products(X, K, repeat):
-    """Time of em.run, set-up included, over that of its products; and the number of iterations."""
-    start, trace = common.init(X, K, 1), []
-    mixture, post, _ = em.run(X, *start, trace.append)
+def em_rows(X, repeat):
+    """em.run and em.predict over the matrix products that they cannot do without."""
     rated = (X != 0).astype(float)
-    run, bare = in_turn(
-        repeat,
-        lambda: em.run(X, *start),
-        lambda: products(X, rated, mixture.mu, post, len(trace)),
-    )
-    return run / bare, len(trace)
+    for K, most in [(1, 3.5), (4, 1.4), (12, 1.3), (30, 1.25)]:
+        say(f"em.run, K = {K} ...")
+        start, trace = common.init(X, K, 1), []
+        mixture, post, _ = em.run(X, *start, trace.append)
+        iterations = [(X, rated, mixture.mu, post)] * len(trace)
+        run, bare = in_turn(repeat, (em.run, X, *start), (products, iterations))
+        row(f"`em.run`, K = {K}, over the products of its iterations", most, run / bare)
+    for K, most in [(4, 1.8), (12, 1.7)]:
+        say(f"em.predict, K = {K} ...")
+        iterations = []
+        for rows, delta in [(X, rated), (X.T, rated.T)]:  # users and movies in turn
+            mixture, _ = common.init(rows, K, 1)
+            post, _ = em.estep(rows, mixture)
+            iterations += [(rows, delta, mixture.mu, post)] * 3
+        iterations *= 50  # 5 seeds, 20 rounds
+        predict, bare = in_turn(5, (em.predict, X, K), (products, iterations))
+        row(
+            f"`em.predict`, K = {K}, no rating hidden, over its 1,200 products",
+            most,
+            predict / bare,
+        )
+    run, predict = partial(em.run, X, *common.init(X, 12, 1)), partial(em.predict, X, 12, [0, 1])
+    for call, most in [(run, 1.3), (predict, 4.6)]:
+        say(f"memory of em.{call.func.__name__} ...")
+        tracemalloc.start()
+        call()
+        peak = tracemalloc.get_traced_memory()[1] / X.nbytes
+        tracemalloc.stop()
+        row(f"peak memory of `em.{call.func.__name__}`, K = 12, beside X, over X", most, peak)
 
 
-def iteration(n, d, K, repeat):
-    """Seconds of one EM iteration on random ratings, and of its products."""
-    X = np.random.RandomState(0).randint(0, 6, (n, d)).astype(float)
-    mixture, post = common.init(X, K, 0)
-    ratings = em.prepare(X)
-    for _ in range(3):  # the first posteriors are all zeros and ones, or all alike
-        post, _ = em.estep(ratings, mixture)
-        mixture = em.mstep(ratings, post, mixture)
-
-    def once():
-        em.mstep(ratings, em.estep(ratings, mixture)[0], mixture)
-
-    return in_turn(repeat, once, lambda: products(X, ratings.rated, mixture.mu, post, 1))
-
-
-def over_sklearn(model, X, K, repeat):
-    """Time per iteration over that of scikit-learn from the same start, both as slopes."""
-    start = common.init(X, K, 1)
-    mixture = start[0]
-
-    def theirs(iterations):
-        if model is kmeans:
-            fit = KMeans(
-                K, init=mixture.mu, n_init=1, max_iter=iterations, tol=0, algorithm="lloyd"
-            )
-        else:
-            fit = SklearnMixture(
-                K,
-                covariance_type="spherical",
-                max_iter=iterations,
-                tol=0,
-                reg_covar=0,
-                means_init=mixture.mu,
-                precisions_init=1 / mixture.var,
-                weights_init=mixture.p,
-            )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "did not converge": it was not let to
-            return fit.fit(X).n_iter_
-
-    def slope():
-        stamps = []
-        model.run(X, *start, lambda _: stamps.append(perf_counter()))
-        return (stamps[last - 1] - stamps[first - 1]) / (last - first)
-
-    counted = []
-    model.run(X, *start, counted.append)
-    first, last = 2, min(len(counted), theirs(100) - 1)  # iterations that both of them do
-    ours, few, many = [], [], []
-    for _ in range(repeat):
-        few.append(timed(lambda: theirs(first)))
-        many.append(timed(lambda: theirs(last)))
-        ours.append(slope())
-    their_slope = (statistics.median(many) - statistics.median(few)) / (last - first)
-    return statistics.median(ours) / their_slope, first, last
+def sklearn_rows(X, repeat):
+    """Seconds per iteration of whole fits over those of scikit-learn's from the same start."""
+    (mu, var, p), _ = start = common.init(X, 12, 1)
+    mixture = partial(sklearn.mixture.GaussianMixture, covariance_type="spherical", reg_covar=0)
+    mixture = partial(mixture, means_init=mu, precisions_init=1 / var, weights_init=p)
+    clusters = partial(sklearn.cluster.KMeans, init=mu, n_init=1, algorithm="lloyd")
+    for model, theirs, most in [(naive_em, mixture, 0.35), (kmeans, clusters, 1.5)]:
+        say(f"{model.__name__}.run and scikit-learn's ...")
+        trace = []
+        model.run(X, *start, trace.append)
+        theirs = theirs(12, max_iter=len(trace), tol=0)
+        run, fit = in_turn(repeat, (model.run, X, *start), (theirs.fit, X))
+        what = f"`{model.__name__}.run` over scikit-learn's `{type(theirs).__name__}`, K = 12, "
+        ratio = run / len(trace) / (fit / theirs.n_iter_)
+        row(f"{what}per iteration of whole fits", most, ratio)
 
 
-MEMORY = """
-import resource, sys
-sys.path.insert(0, sys.argv[1])
-import numpy as np
-import common, em
-draw, X = np.random.RandomState(0), np.empty((20000, 1200))
-for row in X:
-    row[:] = draw.randint(0, 6, 1200)
-mixture = common.GaussianMixture(X[:12].copy(), np.ones(12), np.full(12, 1 / 12))
-post = np.full((20000, 12), 1 / 12)
-unit = 1 if sys.platform == "darwin" else 1024
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-em.run(X, mixture, post)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - before) / X.nbytes)
-"""
+def gif_row(toy, repeat):
+    """The animation of EM over the picture of the fits, both with the writing of the file."""
+    say("pictures of the toy data ...")
+    fits = [{K: program.fit(m, toy, K, 0) for K in program.TOY_K} for m in (kmeans, naive_em)]
+    with tempfile.TemporaryDirectory() as folder:
+        gif, png = (Path(folder, name) for name in (program.TOY_EM, program.TOY))
+        picture = (lambda: program.draw_toy(toy, *fits).savefig(png),)
+        animated, drawn = in_turn(repeat, (program.animate, gif, toy, 3, 0), picture)
+    row(f"drawing {program.TOY_EM} over drawing {program.TOY}", 2.5, animated / drawn)
 
 
-def python(*arguments, threads=None):
-    """The standard output of a Python program; how many BLAS threads it has is its own choice."""
-    command = [sys.executable, *map(str, arguments)]
+def main_rows(X, data):
+    """main.py over its own fits of step 3, and on a busy machine over alone."""
+    say("main.py, alone and beside busy loops ...")
+    starts = [common.init(X, K, seed) for K in program.NETFLIX_K for seed in range(5)]
+    # main.py itself has to see to it that BLAS has one thread.
     environment = {name: os.environ[name] for name in os.environ if "_THREADS" not in name}
-    if threads:
-        environment["OMP_NUM_THREADS"] = environment["VECLIB_MAXIMUM_THREADS"] = threads
-    return subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
-    ).stdout
+    outputs = set()
 
+    def run_main():
+        command = [sys.executable, ROOT / "main.py", "--data", data, "--plots", "."]
+        with tempfile.TemporaryDirectory() as folder:
+            outputs.add(subprocess.check_output(command, env=environment, cwd=folder))
 
-def threads_row(X, data, repeat, threads):
-    """The row of em.run's time over its products, with one BLAS thread or with two."""
-    if threads == "1":
-        ratio, iterations = run_over_products(X, 12, repeat)
-        what = f"`em.run`, K = 12, seed 1, over the products of its {iterations} iterations"
-        row(f"{what}, BLAS threads: {os.environ['OMP_NUM_THREADS']}", "<= 1.30", f"{ratio:.2f}")
-    else:
-        command = [__file__, "--data", data, "--repeat", repeat, "--threads-row"]
-        print(python(*command, threads=threads), end="", flush=True)
+    def run_busy():
+        loop = [sys.executable, "-c", "while True: pass"]
+        loops = [subprocess.Popen(loop) for _ in range(program.cores())]
+        try:
+            run_main()
+        finally:
+            for process in loops:
+                process.kill()
 
-
-def program_rows(X, data):
-    """main.py alone over its own 30 fits one after the other, and on a busy machine over alone."""
-    plots = tempfile.TemporaryDirectory()
-    printed = {}
-
-    def whole_run(name):
-        printed[name] = python(ROOT / "main.py", "--data", data, "--plots", plots.name)
-
-    def fits():
-        for K in program.NETFLIX_K:
-            for seed in range(5):
-                em.run(X, *common.init(X, K, seed))
-
-    say("main.py and its fits of step 3")
-    alone, thirty = in_turn(3, lambda: whole_run("alone"), fits)
-    what = f"`python main.py` ({alone:.1f} s) over its 30 fits of step 3, one after the other"
-    row(what, "<= 5", f"{alone / thirty:.1f}")
-    cores = program.cores()
-    say(f"main.py beside {cores} busy loops")
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
-    try:
-        busy = statistics.median(timed(lambda: whole_run("busy")) for _ in range(3))
-    finally:
-        for loop in loops:
-            loop.kill()
-    same = "the same output" if printed["alone"] == printed["busy"] else "ANOTHER OUTPUT"
-    row(
-        f"`python main.py` beside {cores} busy loops over alone",
-        "<= 4",
-        f"{busy / alone:.1f}, {same}",
-    )
-    plots.cleanup()
-
-
-def speed(X, Y, data, repeat):
-    """Print the table of speeds."""
-    print("| what | target | measured |\n|---|---|---|")
-    for threads in ("1", "2"):
-        say(f"em.run, K = 12, BLAS threads: {threads}")
-        threads_row(X, data, repeat, threads)
-    for K, target in [(1, 3.5), (4, 1.4), (30, 1.25)]:
-        say(f"em.run, K = {K}")
-        ratio, iterations = run_over_products(X, K, repeat)
-        what = f"`em.run`, K = {K}, seed 1, over the products of its {iterations} iterations"
-        row(what, f"<= {target:.2f}", f"{ratio:.2f}")
-    for model, name, target in [
-        (naive_em, '`GaussianMixture(covariance_type="spherical")`', 0.35),
-        (kmeans, '`KMeans(algorithm="lloyd", n_init=1)`', 1.5),
-    ]:
-        say(f"{model.__name__}.run and scikit-learn's")
-        what = f"`{model.__name__}.run`, K = 12, per iteration, over scikit-learn's {name}"
-        if sklearn is None:
-            row(what, f"<= {target:.2f}", "left out: scikit-learn is not installed")
-        else:
-            ratio, first, last = over_sklearn(model, Y, 12, repeat)
-            what += f" {sklearn.__version__}, iterations {first} to {last}"
-            row(what, f"<= {target:.2f}", f"{ratio:.2f}")
-    say("memory")
-    what = "peak memory of `em.run` on 20,000 x 1200, over its data"
-    row(what, "<= 1.30", f"{float(python('-c', MEMORY, ROOT, threads='1')):.2f}")
-
-    worst = 0
-    for unit, small, large, times, limit in [
-        ("user", (1200, 1200, 12), (40_000, 1200, 12), 40_000 / 1200, 60),
-        ("movie", (1200, 300, 12), (1200, 4800, 12), 16, 25),
-        ("component", (1200, 1200, 12), (1200, 1200, 96), 8, 0),
-    ]:
-        say(f"iterations of {small} and {large}")
-        few, many = iteration(*small, 3 * repeat), iteration(*large, repeat)
-        worst = max([worst, many[0] / many[1]] + [few[0] / few[1]] * (small[1] >= 1200))
-        what = f"iteration per {unit}, from n, d, K = {small} to {large}"
-        row(what, f"+{limit} % at most", f"{many[0] / few[0] / times - 1:+.0%}")
-    what = "iteration over its products, the worst of these sizes with d >= 1200"
-    row(what, "<= 1.30", f"{worst:.2f}")
-    program_rows(X, data)
-
-
-def read_ratings(path):
-    """(n, d) ratings of a folder with a netflix_incomplete.txt, or of a file of triples."""
-    if path.is_dir():
-        return common.read(path / "netflix_incomplete.txt", ratings=True)
-    triples = np.loadtxt(path)
-    users, rows = np.unique(triples[:, 0], return_inverse=True)
-    items, columns = np.unique(triples[:, 1], return_inverse=True)
-    X = np.zeros((len(users), len(items)))
-    X[rows, columns] = triples[:, 2]
-    return X
-
-
-def errors(X):
-    """Yield the name and the error, in stars over the hidden ratings, of every way to predict."""
-    X_left, hidden = program.hide(X)
-    truth = X.take(hidden)
-
-    def error(X_pred):
-        return f"{common.rmse(X_pred.take(hidden), truth):.3f}"
-
-    course, ours = [], []
-    for K in program.NETFLIX_K:
-        fits = [em.run(X_left, *common.init(X_left, K, seed)) for seed in range(5)]
-        mixture, _, _ = max(fits, key=lambda fit: fit[2])
-        course.append(error(em.fill_matrix(X_left, mixture)))
-        ours.append(error(em.predict(X_left, K)))
-    Ks = ", ".join(map(str, program.NETFLIX_K))
-    yield f"the course's `fill_matrix`, K = {Ks}", " ".join(course)
-    yield f"`em.predict`, K = {Ks}", " ".join(ours)
-    if surprise is None:
-        yield "Surprise", "left out: it is not installed"
-        return
-    entries = np.argwhere(X_left)
-    triples = [(u, l, X_left[u, l], None) for u, l in entries.tolist()]
-    reader = surprise.Reader(rating_scale=(X_left[X_left > 0].min(), X_left.max()))
-    data = surprise.Dataset(reader)
-    trainset = data.construct_trainset(triples)
-    similarity = {"name": "pearson_baseline", "user_based": False}
-    for name, model in [
-        ("BaselineOnly", surprise.BaselineOnly(verbose=False)),
-        ("CoClustering", surprise.CoClustering(random_state=0)),
-        ("SVD", surprise.SVD(random_state=0)),
-        ("KNNBaseline, users", surprise.KNNBaseline(verbose=False)),
-        ("KNNBaseline, items", surprise.KNNBaseline(sim_options=similarity, verbose=False)),
-    ]:
-        say(f"Surprise's {name}")
-        model.fit(trainset)
-        users, items = np.divmod(hidden, X.shape[1])
-        predicted = [model.predict(u, l).est for u, l in zip(users.tolist(), items.tolist())]
-        yield f"Surprise's {name}", f"{common.rmse(np.array(predicted), truth):.3f}"
+    fits = (lambda: [em.run(X, *start) for start in starts],)
+    alone, fits, busy = in_turn(3, (run_main,), fits, (run_busy,))
+    row(f"`python main.py` ({alone:.1f} s) over its 30 fits of step 3 in a row", 6.5, alone / fits)
+    same = "the same output" if len(outputs) == 1 else "ANOTHER OUTPUT"
+    row(f"`python main.py` beside as many busy loops as cores over alone, {same}", 4, busy / alone)
 
 
 def accuracy(paths):
-    """Print a table of errors, a column per path."""
+    """Print a table of errors, a row for each way to predict and a column for each path."""
     columns = []
     for path in paths:
-        say(f"errors on {path}")
+        say(f"errors on {path} ...")
         columns.append(dict(errors(read_ratings(path))))
     print(f"| RMSE over hidden ratings, in stars | {' | '.join(path.name for path in paths)} |")
     print("|---|" + "---|" * len(paths))
@@ -325,31 +200,60 @@ def accuracy(paths):
         print(f"| {name} | {' | '.join(column[name] for column in columns)} |")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=ROOT, help="folder of the data files")
-    parser.add_argument("--repeat", type=int, default=15, help="repetitions (default: 15)")
-    parser.add_argument(
-        "--accuracy",
-        type=Path,
-        nargs="*",
-        metavar="PATH",
-        help="print errors on hidden ratings instead (default: of the shipped data)",
-    )
-    parser.add_argument("--threads-row", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    try:
-        if options.accuracy is not None:
-            return accuracy([path.resolve() for path in options.accuracy or [ROOT]])
-        X = common.read(options.data / "netflix_incomplete.txt", ratings=True)
-        Y = common.read(options.data / "netflix_complete.txt", ratings=True)
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
-    if options.threads_row:
-        return threads_row(X, options.data, options.repeat, "1")
-    print(f"Python {platform.python_version()}, NumPy {np.__version__}, {program.cores()} cores;")
-    print(f"medians of {options.repeat} repetitions\n")
-    speed(X, Y, options.data, options.repeat)
+def read_ratings(path):
+    """(n, d) ratings of a folder with a netflix_incomplete.txt, or of `user item rating` lines."""
+    if path.is_dir():
+        return common.read(path / program.INPUTS[1], ratings=True)
+    lines = np.loadtxt(path, ndmin=2)
+    if lines.shape[1] not in (3, 4) or not lines[:, 2].min() > 0:
+        raise ValueError(f"{path}: expected lines of `user item rating`, and maybe a time")
+    (users, rows), (items, columns) = (np.unique(lines[:, i], return_inverse=True) for i in (0, 1))
+    X = np.zeros((len(users), len(items)))
+    X[rows, columns] = lines[:, 2]
+    return X
+
+
+def errors(X):
+    """Yield the name and the error of each way to predict the ratings of X that main.py hides."""
+    tenths = program.hidden_tenths(X)
+    if not tenths:
+        raise ValueError("expected at least 10 ratings, to hide a tenth of them")
+    truth = X.take(np.concatenate(tenths))
+    for way, name in zip(program.WAYS, ["the course's `em.fill_matrix`", "`em.predict`"]):
+        say(f"{way} ...")
+        squares = {}
+        for K in [K for K in program.NETFLIX_K if K <= len(X)]:
+            parts = [program.predict(X, range(5), K, (way, tenth)) for tenth in tenths]
+            squares[K] = (np.concatenate(parts) - truth) ** 2
+        K = program.smallest_good(squares)
+        error = np.sqrt(squares[K].mean())
+        yield f"{name}, with the K that main.py's rule picks for it", f"{error:.3f} (K = {K})"
+    if surprise is None:
+        return
+    data, folds = surprise.Dataset(surprise.Reader(rating_scale=(X[X > 0].min(), X.max()))), []
+    for tenth in tenths:
+        X_left = X.copy()
+        X_left.flat[tenth] = 0
+        left = [(u, l, X[u, l], None) for u, l in np.argwhere(X_left).tolist()]
+        hidden = [(*divmod(entry, X.shape[1]), X.flat[entry]) for entry in tenth.tolist()]
+        folds.append((data.construct_trainset(left), hidden))
+    items = {"name": "pearson_baseline", "user_based": False}
+    for name, model in [
+        ("BaselineOnly", surprise.BaselineOnly(verbose=False)),
+        ("SlopeOne", surprise.SlopeOne()),
+        ("NMF", surprise.NMF(random_state=0)),
+        ("CoClustering", surprise.CoClustering(random_state=0)),
+        ("KNNBaseline, users", surprise.KNNBaseline(verbose=False)),
+        ("KNNBaseline, items", surprise.KNNBaseline(sim_options=items, verbose=False)),
+        ("SVD", surprise.SVD(random_state=0)),
+        ("SVD++", surprise.SVDpp(random_state=0)),
+    ]:
+        say(f"Surprise's {name} ...")
+        if name == "SVD++" and np.count_nonzero(X) > 300_000:  # it would take hours
+            yield f"Surprise's {name}", "-"
+            continue
+        guesses = [guess.est for left, hidden in folds for guess in model.fit(left).test(hidden)]
+        yield f"Surprise's {name}", f"{common.rmse(guesses, truth):.3f}"
 
 
 if __name__ == "__main__":
