@@ -247,7 +247,9 @@ def read(path: str | Path, ratings: bool = False) -> np.ndarray:
                 for column, word in enumerate(words, start=1):
                     if not least <= numbers[word] <= most:
                         place = f"{place}, column {column}"
-                        raise ValueError(f"{place}: expected {kind}, got {word[:20]!r}")
+                        hint = "; of `user item rating` lines the README makes the matrix"
+                        hint *= ratings and numbers[word] > most
+                        raise ValueError(f"{place}: expected {kind}, got {word[:20]!r}{hint}")
                 if words and rows and len(words) != len(rows[0]):
                     raise ValueError(f"{place}: expected {len(rows[0])} numbers, got {len(words)}")
                 if words:
@@ -301,10 +303,8 @@ def finite_array(name, array, shape=None, largest=LARGEST):
     # min and max need no array of their own beside X, as np.isfinite would; NaN fails both.
     if not (array.min() >= -largest and array.max() <= largest):
         wrong = tuple(map(int, np.argwhere(~(np.abs(array) <= largest))[0]))
-        raise ValueError(
-            f"{name}: expected finite numbers up to {largest:g} (rescale larger ones; "
-            f"0: missing rating), got {array[wrong]} at index {wrong}"
-        )
+        expected = f"finite numbers up to {largest:g} (rescale larger ones; 0: missing rating)"
+        raise ValueError(f"{name}: expected {expected}, got {array[wrong]} at index {wrong}")
     return array
 
 
@@ -340,7 +340,5 @@ def check_sum(expected, shares, total):
     """Raise ValueError if shares are negative or a total is not 1, as rounding leaves it."""
     if shares.min() < 0 or np.abs(total - 1).max() > 1e-6:
         worst = np.ravel(total)[np.abs(total - 1).argmax()]
-        raise ValueError(
-            f"{expected} >= 0 that sum to 1, got {shares.min():g} as the smallest and {worst:g} "
-            "as the sum"
-        )
+        got = f"{shares.min():g} as the smallest and {worst:g} as the sum"
+        raise ValueError(f"{expected} >= 0 that sum to 1, got {got}")

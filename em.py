@@ -24,20 +24,12 @@ class Ratings(NamedTuple):
 
 
 def prepare(X: np.ndarray) -> Ratings:
-    """Compute what no iteration changes of (n, d) ratings, so that many fits can share it.
-
-    Every function here but predict takes Ratings in place of X; so does this one.
-    """
+    """What no iteration changes of (n, d) ratings; all but predict take it in place of X."""
     if isinstance(X, Ratings):
         return X
     X = common.finite_array("X", X, (None, None), common.LARGEST_RATING)
     rated = (X != 0).astype(float)
     return Ratings(X, rated, rated.sum(axis=1), np.einsum("ul,ul->u", X, X))
-
-
-def squared_distances(X, rated, mu):
-    """||x_Cu - mu_Cu||^2 of every user from one mean, to the last digit: (n,)."""
-    return ((X - mu) ** 2 * rated).sum(axis=1)
 
 
 def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
@@ -61,7 +53,7 @@ def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
     lengths = squares + mu**2 @ rated.T
     distance = np.maximum(lengths - 2 * mu @ X.T, 0)
     for j in np.flatnonzero((lengths > 1e8 * var).any(axis=1)):  # where rounding would show
-        distance[j] = squared_distances(X, rated, mu[j])
+        distance[j] = ((X - mu[j]) ** 2 * rated).sum(axis=1)
     f = np.log(p + 1e-16) - sizes / 2 * np.log(2 * np.pi * var) - distance / (2 * var)
     return common.post_and_ll(f.T)
 
@@ -99,7 +91,7 @@ def mstep(
     size, length = sizes @ post, squares @ post  # sum_u post |C_u|, sum_u post ||x_Cu||^2
     sse = length + (mu * (mu * count - 2 * total)).sum(axis=1)
     for j in np.flatnonzero(length > 1e8 * np.maximum(sse, min_variance * size)):
-        sse[j] = post[:, j] @ squared_distances(X, rated, mu[j])  # as in the E-step
+        sse[j] = post[:, j] @ ((X - mu[j]) ** 2 * rated).sum(axis=1)  # as in the E-step
     var = np.maximum(min_variance, sse / np.where(size > 0, size, 1))
     return GaussianMixture(mu, np.where(size > 0, var, mixture.var), post.sum(axis=0) / len(X))
 

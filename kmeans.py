@@ -1,6 +1,7 @@
 """K-means: every point belongs wholly to the cluster whose mean is nearest.
 
-Arguments that make no sense raise a ValueError or TypeError that names them.
+The M-step, mstep(X, post) -> mixture, cost, is common.mstep: naive EM's is the same. Arguments that
+make no sense raise a ValueError or TypeError that names them.
 """
 
 from collections.abc import Callable
@@ -8,8 +9,6 @@ from collections.abc import Callable
 import numpy as np
 
 from common import GaussianMixture, check_mixture, mstep, prepare
-
-# The M-step, mstep(X, post) -> mixture, cost, is common.mstep: naive EM's is the same.
 
 
 def estep(X: np.ndarray, mixture: GaussianMixture) -> np.ndarray:

@@ -1,49 +1,50 @@
 """The course project from top to bottom: K-means and EM on toy data, then EM on movie ratings."""
 
-import argparse
-import contextlib
-import inspect
 import os
-import secrets
-import shutil
 import signal
-import stat
 import sys
-import tempfile
-from functools import partial
-from multiprocessing.pool import ThreadPool
-from pathlib import Path
-from typing import NamedTuple
 
-
-def progress(line):
-    """Show a line on the terminal until the next one takes its place, if there is a terminal."""
-    if sys.stderr and sys.stderr.isatty():
-        print(f"\r{line:<78}\r", end="", file=sys.stderr, flush=True)
+PARTS, CLEAR = set(), "\r\033[K" * os.isatty(2)  # unfinished files; a terminal's live line
 
 
 def stop(status, line):
     """End the program with this exit status and one line on standard error."""
-    progress("")
-    print(f"main.py: {line}", file=sys.stderr)
+    print(CLEAR + f"main.py: {line}", file=sys.stderr)
     sys.exit(status)
+
+
+def interrupted(number, _):
+    """End at once: an exception could be swallowed, as in a callback of the garbage collector."""
+    signal.signal(number, signal.SIG_IGN)
+    os.write(2, f"{CLEAR}main.py: interrupted\n".encode())
+    for part in list(PARTS):
+        part.unlink(missing_ok=True)
+    os._exit(128 + number)
 
 
 if sys.version_info < (3, 10):  # noqa: UP036
     stop(2, f"expected Python 3.10 or later, got {sys.version.split()[0]}")
-HANDLERS = {}  # what signals did before; Ctrl-C may come while the imports below take their time
-if __name__ == "__main__":
+if (
+    __name__ == "__main__" and "IPython" not in sys.modules
+):  # before the imports, which take a while
     for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            HANDLERS[number] = signal.signal(number, lambda n, _: stop(128 + n, "interrupted"))
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))  # python -I leaves it out
-os.environ["MPLBACKEND"] = "Agg"  # pictures go to files
+            signal.signal(number, interrupted)
 # Fits run side by side, each with one BLAS thread: the threads of one product wait for each other
 # in a busy loop, which is very slow on a busy machine. BLAS reads this when NumPy is imported.
 for library in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM"):
     os.environ[f"{library}_THREADS"] = "1"
+os.environ["MPLBACKEND"] = "Agg"  # pictures go to files
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # python -I leaves it out
 try:
+    import argparse
+    import contextlib
+    import tempfile
+    from functools import partial
+    from multiprocessing.pool import ThreadPool
+    from pathlib import Path
+    from typing import NamedTuple
+
     import matplotlib.pyplot as plt
     import numpy as np
     from matplotlib.animation import PillowWriter
@@ -52,8 +53,11 @@ try:
     import em
     import kmeans
     import naive_em
-except ImportError as error:
-    stop(2, f"{error}: pip install {error.name}" if "No module" in str(error) else error)
+except (ImportError, OSError, UnicodeError) as error:
+    library = (getattr(error, "name", None) or "").split(".")[0]
+    known = "No module" not in str(error) or library in ("common", "em", "kmeans", "naive_em")
+    stop(2, error if known else f"{error}: pip install {library}")
+HERE = Path(__file__).resolve().parent
 
 
 def main():
@@ -95,7 +99,8 @@ def step_naive_em(toy, Ks, options, clusters):
     for K, fits in sweep("Naive EM", partial(fit, naive_em, toy), Ks, options.seeds):
         table[K], best[K] = fits, best_of(fits)
         show(f"{K:3} {best[K].score:17.4f} {best[K].bic:17.4f} {best[K].seed:5}")
-    K = pick(best)
+    K = max(best, key=lambda K: best[K].bic)
+    show(f"BIC picks K = {K}.")
     write_whole(options.plots / TOY, draw_toy(toy, clusters, best).savefig)
     write_whole(options.plots / TOY_EM, partial(animate, toy=toy, K=K, seed=best[K].seed))
     title = "Naive EM on the toy data: how many components?"
@@ -117,7 +122,8 @@ def step_em(X, Y, Ks, options):
         table[K], best[K] = fits, (top := best_of(fits))
         ends = f"{len(top.trace) or '-':>11} {'-' if Y is None else f'{top.rmse:.4f}':>9}"
         show(f"{K:3} {top.score:17.4f} {top.bic:17.4f} {top.seed:5} {ends}")
-    K = pick(best)
+    K = max(best, key=lambda K: best[K].bic)
+    show(f"BIC picks K = {K}.")
     title = "EM on the ratings: how many user types?"
     write_whole(options.plots / SELECTION, draw_selection(title, table, best, K).savefig)
     if best[K].trace:
@@ -179,18 +185,8 @@ def fit(model, X, K, seed, Y=None):
 
 
 def best_of(fits, sign=1):
-    """The Fit of the largest sign * score; of equal ones the first.
-
-    Rounding must not decide between equal seeds: compare 11 digits.
-    """
+    """The Fit of the largest sign * score to 11 digits: rounding must not decide between seeds."""
     return max(fits, key=lambda fit: float(f"{sign * fit.score:.10e}"))
-
-
-def pick(best):
-    """Print and return the K of the largest BIC."""
-    picked = max(best, key=lambda K: best[K].bic)
-    show(f"BIC picks K = {picked}.")
-    return picked
 
 
 def fill_from_best_seed(X, K, seeds):
@@ -199,7 +195,7 @@ def fill_from_best_seed(X, K, seeds):
 
 
 # What the course does not ask for, a student's module may lack: watch, em.predict.
-WATCH = {m: "watch" in inspect.signature(m.run).parameters for m in (kmeans, naive_em, em)}
+WATCH = {m: "watch" in m.run.__code__.co_varnames for m in (kmeans, naive_em, em)}
 WAYS = {"course": (fill_from_best_seed, "em.fill_matrix, from the seed of the best log-likelihood")}
 if hasattr(em, "predict"):
     WAYS["em.predict"] = em.predict, "twenty small mixtures, each of what is still unexplained"
@@ -221,9 +217,9 @@ def predict(X, seeds, K, job):
 
 
 def smallest_good(squares):
-    """The smallest K whose error is within one standard error of the best (Breiman et al. 1984).
+    """The smallest K within one standard error of the best (Breiman et al. 1984), of {K: squares}.
 
-    squares is {K: (number of hidden ratings,) array of squared errors}.
+    The squares are an array of the squared errors of the same hidden ratings.
     """
     best = min(squares.values(), key=np.mean)
     for K, square in squares.items():
@@ -246,11 +242,16 @@ def promise(squares):
     return rmse, judged.std() / np.sqrt(len(judged)) / (2 * rmse or 1)
 
 
+def progress(line):
+    """Show a line on the terminal until the next one takes its place, if there is a terminal."""
+    if sys.stderr and sys.stderr.isatty():
+        print(f"\r{line:<78}\r", end="", file=sys.stderr, flush=True)
+
+
 def sweep(name, job, Ks, variants):
     """Yield every K and [job(K, variant) for all variants], as soon as they are there.
 
-    The jobs run on all cores: NumPy lets other threads run during its products. The threads are
-    daemons: Ctrl-C does not wait for them.
+    NumPy lets other threads run during its products; they are daemons: Ctrl-C waits for none.
     """
     calls = [(K, variant) for K in Ks for variant in variants]
     try:
@@ -293,14 +294,13 @@ def arguments():
     parser.error = lambda message: stop(2, message.removeprefix("argument "))
     folder, numbers = {"metavar": "DIR", "type": Path}, {"metavar": "N", "nargs": "+", "type": int}
     for name, kind, default, text in [
-        ("--data", folder, HERE, "folder of netflix_incomplete.txt and, if known, of the others"),
-        ("--plots", folder, HERE / "plots", "folder for the pictures, made if it is not there"),
-        ("--seeds", numbers, list(range(5)), "seeds of the starts to try"),
-        ("--toy-k", numbers, None, f"numbers of components for the toy data; if none, {TOY_K}"),
-        ("--netflix-k", numbers, None, f"numbers of user types; if none, {NETFLIX_K}"),
+        ("--data", folder, HERE, "folder of the data files (default: %(default)s)"),
+        ("--plots", folder, HERE / "plots", "folder for the pictures (default: %(default)s)"),
+        ("--seeds", numbers, list(range(5)), "seeds of the starts to try (default: %(default)s)"),
+        ("--toy-k", numbers, None, f"numbers of components for the toy data (default: {TOY_K})"),
+        ("--netflix-k", numbers, None, f"numbers of user types (default: {NETFLIX_K})"),
     ]:
-        shown = "" if default is None else " (default: %(default)s)"
-        parser.add_argument(name, default=default, help=text + shown, **kind)
+        parser.add_argument(name, default=default, help=text, **kind)
     text = "write the ratings to FILE, the missing ones predicted by em.predict"
     parser.add_argument("--fill", metavar="FILE", type=Path, help=text)
     options = parser.parse_args()
@@ -326,10 +326,9 @@ def inputs(options):
         if Y.shape != X.shape:
             raise ValueError(f"{complete}: expected shape {X.shape}, {path.name}'s, got {Y.shape}")
         for row, column in np.argwhere((X != 0) & (X != Y))[:1]:
-            raise ValueError(
-                f"{complete}, row {row + 1}, column {column + 1}: expected {X[row, column]:g} as "
-                f"in {path.name}, got {Y[row, column]:g}"
-            )
+            place = f"{complete}, row {row + 1}, column {column + 1}"
+            expected = f"{X[row, column]:g} as in {path.name}"
+            raise ValueError(f"{place}: expected {expected}, got {Y[row, column]:g}")
     if os.path.lexists(toy_path):
         toy = common.read(toy_path)
         if toy.shape[1] != 2:
@@ -365,9 +364,9 @@ def check_outputs(options):
         if fill is not None:
             option, path = "--fill", fill
             check_writable(fill)
-            for path in [*pictures, *(options.data / name for name in INPUTS)]:
-                if os.path.realpath(fill) == os.path.realpath(path):
-                    raise ValueError(f"--fill: expected a file of its own, got {fill}")
+            others = [*pictures, *(options.data / name for name in INPUTS)]
+            if os.path.realpath(fill) in map(os.path.realpath, others):
+                raise ValueError(f"--fill: expected a file of its own, got {fill}")
             if "em.predict" not in WAYS:
                 raise ValueError("--fill: expected an em.py with a function predict")
     except OSError as error:
@@ -378,7 +377,7 @@ def check_writable(path):
     """Raise OSError with the reason where no file can be put at path."""
     real = Path(os.path.realpath(path))
     with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISREG(real.stat().st_mode):
+        if real.stat() and not real.is_file():
             raise OSError(0, "it is not a file")
         if not os.access(real, os.W_OK):
             raise OSError(0, "it is read-only")
@@ -391,26 +390,28 @@ def is_pinned(path):
     """Whether a file is a mount point, or another user's in a sticky folder such as /tmp."""
     with contextlib.suppress(OSError):  # Linux alone has this file
         mounts = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
-        if str(path).replace(" ", r"\040") in [mount.split()[4] for mount in mounts]:
+        escaped = "".join(f"\\{ord(c):03o}" if c in " \t\n\\" else c for c in str(path))
+        if escaped in [mount.split()[4] for mount in mounts]:
             return True
     folder = path.parent.stat()
-    sticky = folder.st_mode & stat.S_ISVTX
-    return sticky and os.geteuid() not in (0, folder.st_uid, path.stat().st_uid)
+    return folder.st_mode & 0o1000 and os.geteuid() not in (0, folder.st_uid, path.stat().st_uid)
 
 
 def write_whole(path, write):
     """Have write(temporary path) make a file beside path, put it in its place, and say so."""
     try:
         real = Path(os.path.realpath(path))  # write what a link names, not the link
-        temporary = real.with_name(f".{secrets.token_hex(8)}.part{real.suffix[-4:]}")
+        temporary = real.with_name(f".{os.urandom(8).hex()}.part{real.suffix[-4:]}")
+        PARTS.add(temporary)
         try:
             temporary.touch()
             if real.exists():
-                shutil.copymode(real, temporary)
+                temporary.chmod(real.stat().st_mode & 0o777)
             write(temporary)
             os.replace(temporary, real)
         finally:
             temporary.unlink(missing_ok=True)
+            PARTS.discard(temporary)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror}") from error
     with contextlib.suppress(ValueError, OSError):  # not below this folder, or it was deleted
@@ -428,7 +429,8 @@ def write_ratings(path, X, X_pred):
 
 def decimals(X):
     """The decimals of an error: 3 on 1 to 5 stars, fewer on a larger scale, more on a smaller."""
-    return max(0, 3 - int(np.floor(np.log10(X.max()))))
+    spread = np.ptp(X[X > 0]) or X.max()
+    return int(np.clip(3 - np.floor(np.log10(spread)), 0, 15))
 
 
 def show(line):
@@ -466,10 +468,8 @@ def draw_toy(toy, clusters, mixtures):
             title = f"{name}, K = {K}\n{score} {fit.score:,.1f}"
             common.plot(toy, mixture, fit.post[:, order], title, ax).set(xlabel="x1", ylabel="x2")
             ax.label_outer()
-    figure.suptitle(
-        "Toy data: a point has the colour of its cluster (K-means), or its components' colours in\n"
-        "proportion to its posteriors (EM); a circle's radius is one standard deviation"
-    )
+    words = "A point has its cluster's colour (K-means), or those of its components, mixed by its\n"
+    figure.suptitle(f"{words}posteriors (EM). The radius of a circle is one standard deviation.")
     return figure
 
 
@@ -508,11 +508,11 @@ def draw_selection(title, table, best, picked):
         for K, fits in table.items():
             scores = [getattr(fit, field) for fit in fits]
             dots = ax.plot([K] * len(fits), scores, "o", color=GREY, markersize=4)
-        ax.plot(list(table), [getattr(fit, field) for fit in best.values()], "o-", color=colour)
+        line = [getattr(fit, field) for fit in best.values()]
+        (line,) = ax.plot(list(table), line, "o-", color=colour)
         mark = ax.axvline(picked, color="black", linestyle=":")
         ax.set(title=name, xlabel="K", ylabel=unit, xticks=list(table))
         ax.yaxis.set_major_formatter("{x:,.10g}")
-    line = plt.Line2D([], [], color="black", marker="o")
     labels = ["seed with the best log-likelihood", "other seeds", f"K = {picked}, picked by BIC"]
     figure.legend([line, dots[0], mark], labels, loc="outside lower center", ncols=3)
     figure.suptitle(title)
@@ -619,6 +619,3 @@ if __name__ == "__main__":
         stop(2, error)
     except MemoryError as error:
         stop(2, f"not enough memory or threads: {error}")
-    finally:
-        for number, handler in HANDLERS.items():  # for Jupyter's %run
-            signal.signal(number, handler)

@@ -937,7 +937,11 @@ class Checks(Ours):
             ("1,2\n3,4\n", f", line 1, column 1: {number}.*, got '1,2'", False),
             ("\udc89PNG\r\n\x1a\n\0\0", f", line 1, column 1: {number}.*, got '\ufffdPNG'", False),
             ("1 2\n3 -0.5\n", r", line 2, column 2: expected a rating \(.*\), got '-0.5'", True),
-            ("1 2\n3 1.1e6\n", r", line 2, column 2: .* up to 1e\+06\), got '1.1e6'", True),
+            (
+                "1 2\n3 1.1e6\n",
+                r", line 2, column 2: .* up to 1e\+06\), got '1.1e6'; .*README.*",
+                True,
+            ),
             ("0 0\n0 0\n", r": expected at least one rating, got only zeros \(missing\)", True),
         ]:
             path.write_bytes(content.encode(errors="surrogateescape"))

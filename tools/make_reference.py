@@ -128,7 +128,7 @@ def solutions(X, X_gold):
 
 def main():
     here = Path(__file__).resolve().parent.parent
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Compute test_solutions.txt.")
     parser.add_argument(
         "--data", type=Path, help="folder of test_incomplete.txt, test_complete.txt"
     )
