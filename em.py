@@ -190,7 +190,7 @@ def predict(X: np.ndarray, K: int, seeds: Iterable[int] = range(5)) -> np.ndarra
             rows, rated = (rest, delta) if of_users else (rest.T, delta.T)
             types = min(K, len(rows))
             mu = rows[draw.choice(len(rows), types, replace=False)]
-            p = np.full(types, 1 / types)
+            p = np.ones(types)  # equal weights; only ratios count
             for _ in range(3):
                 f = (mu @ rows.T - mu**2 @ rated.T / 2) / var + np.log(p + 1e-16)[:, None]
                 post, _ = common.post_and_ll(f.T)

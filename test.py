@@ -716,6 +716,10 @@ class Steps(Ours):
             X = (1 + 4 * draw.rand(40, 30)) * draw.choice([1, 100, 1.9e5])
             X = (X + draw.choice([0, 1e3, 1e6 - 5]) * (X < 9)) * (draw.rand(40, 30) < 0.7)
             X[1:4], least = X[1] if trial % 3 else X[1:4], 10.0 ** draw.randint(-6, 1)
+            var = (X[4:6] ** 2).sum(axis=1).max() / 4e7
+            post, ll = em.estep(X[4:6], GaussianMixture(X[4:6], np.full(2, var), np.full(2, 0.5)))
+            top = 2 * math.log(0.5) - (X[4:6] > 0).sum() / 2 * math.log(2 * math.pi * var)
+            self.assertLessEqual(ll, top + 1e-9, "a squared distance below 0")
             begin, holes = common.init(X, 1 + trial % 6, trial), np.where(X != 0, X, np.nan)
             for mixture in (begin[0], em.run(X, *begin)[0]):
                 post, ll = em.estep(X, mixture)
@@ -884,6 +888,8 @@ class Checks(Ours):
         ]:
             for model in models:
                 self.refuses(words, model.mstep, X, bad, mixture)
+            if bad.shape == post.shape:
+                self.refuses(words, kmeans.mstep, X, bad)
             self.refuses(words, common.plot, X, mixture, bad, "")
         least, ones = "min_variance: expected (positive|finite) numbers.*", np.ones((12, 3))
         for words, function, *arguments in [
@@ -909,6 +915,8 @@ class Checks(Ours):
             huge = largest * np.array([[-1.0, -1.0], [1.0, 1.0], [1.0, 1.0]])
             self.finite(model.run(huge, *common.init(huge, 2, 0)))
         self.assertEqual(common.init(X, np.int64(2), np.uint8(1))[0].mu.shape, (2, 2))
+        scores = common.rmse(X, X), common.bic(X, mixture, -1), em.estep(X, mixture)[1]
+        self.assertEqual({type(x) for x in scores + kmeans.mstep(X, soft(12, 3, 0))[1:]}, {float})
 
     def test_files(self):
         path = self.folder / "some_data.txt"
@@ -917,9 +925,11 @@ class Checks(Ours):
             ("\ufeff1 2.5e0\r\n#\r\n+3 4.\r\n", True, [[1, 2.5], [3, 4]]),
             ("0 0.5\n100 1e6\n", True, [[0, 0.5], [100, 1e6]]),
             ("0 0e9\n0 -1e50\n", False, [[0, 0], [0, -1e50]]),
+            ("0 0\n0 0\n", False, [[0, 0], [0, 0]]),
         ]:
             path.write_text(text, encoding="utf-8", newline="")
-            np.testing.assert_array_equal(common.read(str(path), ratings_only), expected)
+            more = [True] * ratings_only
+            np.testing.assert_array_equal(common.read(str(path), *more), expected)
         shape, number = ": expected at least 2 rows and 2 columns, got shape ", "expected a number"
         for content, words, ratings_only in [
             ("# nothing\n\n# here\n", rf"{shape}\(0,\)", True),
