@@ -862,7 +862,7 @@ class Checks(Ours):
         of_mixture = [(common.bic, 1.0), (common.plot, post, ""), (em.run, post)]
         of_mixture += [(model.estep,) for model in models]
         for words, bad in [
-            ("mixture: expected a GaussianMixture, got a NoneType", None),
+            ("mixture: expected a GaussianMixture, got a int", 7),
             ("mixture: .* is the first.*, got a tuple", (mixture, post, 1.0)),
             (r"mixture.mu: .* shape \(any, 2\), got \(3, 1\)", mixture._replace(mu=mu[:, :1])),
             ("mixture.mu: expected finite.*", mixture._replace(mu=np.full((3, 2), np.inf))),
@@ -878,13 +878,14 @@ class Checks(Ours):
         ]:
             for function, *more in of_mixture:
                 self.refuses(words, function, X, bad, *more)
-            for model in models[2 * (bad is None) :]:
+            for model in models:
                 self.refuses(words, model.mstep, X, post, bad)
         for words, bad in [
             (r"post: .* shape \(12, 3\), got \(12, 2\)", post[:, :2]),
             (r"post: .* shape \(12, 3\), got \(11, 3\)", post[1:]),
             ("post: expected rows of numbers >= 0 that sum to 1, got -.*", post - [1, -1, 0]),
             ("post: .* and 2 as the sum", 2 * post),
+            ("post: .* and 0.5 as the sum", post * np.repeat([1, 0.5], 6)[:, None]),
         ]:
             for model in models:
                 self.refuses(words, model.mstep, X, bad, mixture)
