@@ -159,7 +159,7 @@ class Points(NamedTuple):
 
 
 def prepare(X: np.ndarray) -> Points:
-    """Compute what no iteration of K-means and naive EM changes, so that many fits can share it.
+    """Compute what no iteration of K-means and naive EM changes, for its iterations to share.
 
     Near the origin, ||x||^2 - 2 x.mu + ||mu||^2 loses few digits. The least variance, 1e-9 of the
     mean squared distance from the centre, per dimension, is well above what it does lose: without

@@ -196,7 +196,8 @@ def predict(X: np.ndarray, K: int, seeds: Iterable[int] = range(5)) -> np.ndarra
                 post, _ = common.post_and_ll(f.T)
                 mu = post.T @ rows / (post.T @ rated + 15)
                 p = post.mean(axis=0)
-            np.matmul(*((post, mu) if of_users else (mu.T, post.T)), out=rest)
+            left, right = (post, mu) if of_users else (mu.T, post.T)
+            np.matmul(left, right, out=rest)
             x_hat += rest
         X_pred += x_hat
     X_pred /= len(seeds)

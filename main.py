@@ -24,9 +24,7 @@ def interrupted(number, _):
 
 if sys.version_info < (3, 10):  # noqa: UP036
     stop(2, f"expected Python 3.10 or later, got {sys.version.split()[0]}")
-if (
-    __name__ == "__main__" and "IPython" not in sys.modules
-):  # before the imports, which take a while
+if __name__ == "__main__" and "IPython" not in sys.modules:  # the imports below take a while
     for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupted)
@@ -53,6 +51,7 @@ try:
     import em
     import kmeans
     import naive_em
+    from common import COLOURS
 except (ImportError, OSError, UnicodeError) as error:
     library = (getattr(error, "name", None) or "").split(".")[0]
     known = "No module" not in str(error) or library in ("common", "em", "kmeans", "naive_em")
@@ -109,8 +108,8 @@ def step_naive_em(toy, Ks, options, clusters):
 
 def step_em(X, Y, Ks, options):
     """Step 3: EM on the ratings; Y completes X or is None."""
-    n, d, seeds = *X.shape, options.seeds
-    show(f"\nEM on netflix_incomplete.txt: {n} users x {d} movies, number of seeds: {len(seeds)}")
+    sizes, seeds = "{} users x {} movies".format(*X.shape), options.seeds
+    show(f"\nEM on netflix_incomplete.txt: {sizes}, number of seeds: {len(seeds)}")
     show(f"Ratings given: {np.count_nonzero(X)} ({np.mean(X != 0):.1%} of the entries)")
     words = "the course's, in stars, over every entry of netflix_complete.txt"
     show(f"RMSE: {'not known, there is no netflix_complete.txt' if Y is None else words}")
@@ -139,8 +138,8 @@ def step_prediction(X, Ks, options):
         return Ks[0]
     hidden = np.concatenate(tenths)
     truth, digits, predicted = X.take(hidden), decimals(X), {}
-    show(f"\nPrediction: {len(hidden)} of the {count} given ratings are hidden, a tenth at a time,")
-    show("and predicted from the others. RMSE over them, in stars, of each way to predict:")
+    show(f"\nPrediction: {len(hidden)} of the {count} given ratings are hidden, and predicted from")
+    show(f"the others{', a tenth at a time' * (len(tenths) > 1)}. RMSE over them, in stars:")
     for name, (_, words) in WAYS.items():
         show(f"  {name}: {words}")
     show("  K" + "".join(f" {name:>11}" for name in WAYS))
@@ -152,10 +151,10 @@ def step_prediction(X, Ks, options):
     squares = {K: (rows[-1] - truth) ** 2 for K, rows in predicted.items()}
     K, (error, uncertainty) = smallest_good(squares), promise(squares)
     write_whole(options.plots / PREDICTIONS, draw_predictions(predicted, K, truth).savefig)
-    show(f"The smallest K whose error is within one standard error of the best: {K}.")
-    error = f"{error:.{digits}f} +- {uncertainty:.{digits}f} stars (+-: its standard error)"
-    show(f"Expect an error of {error}")
-    show("for ratings given like the others, more for users or movies with few ratings.")
+    way, error = list(WAYS)[-1], f"{error:.{digits}f} +- {uncertainty:.{digits}f}"
+    show(f"Smallest K with an error of {way} within one standard error of the best: {K}.")
+    show(f"Expect {error} stars (+-: the standard error; the best of several K flatters) for")
+    show("ratings given like the others; expect more for users or movies with few ratings.")
     return K
 
 
@@ -445,15 +444,15 @@ def show(line):
         stop(2, f"standard output: {error.strerror}")
 
 
-# Pictures: data in, a figure out. The same thing has the same colour in all of them.
+# Pictures: data in, a figure out. A score has the same colour in all of them.
 
-LL_COLOUR, COURSE_COLOUR, RMSE_COLOUR, PREDICT_COLOUR, _, BIC_COLOUR = common.COLOURS[:6]
+LL_COLOUR, COURSE_COLOUR, RMSE_COLOUR, PREDICT_COLOUR, _, BIC_COLOUR = COLOURS[:6]
 GREY = "0.6"  # for comparison: the other seeds, a perfect prediction
 
 
 def draw_toy(toy, clusters, mixtures):
     """K-means above EM, a column per K, as common.plot draws them."""
-    figure = plt.Figure(figsize=(max(3 * len(clusters), 7), 6.4), layout="constrained")
+    figure = plt.Figure(figsize=(max(3 * len(clusters), 9), 6.4), layout="constrained")
     columns = figure.subplots(2, len(clusters), squeeze=False).T
     before = []  # means of the panel before: the nearest component takes its number and colour
     for column, K in zip(columns, clusters):
@@ -528,8 +527,8 @@ def draw_convergence(fits, best):
         ax.plot(iterations, fit.trace, "o-", markersize=3, color=colour)
     low = min(fit.trace[min(2, len(fit.trace) - 2)] for fit in fits)
     margin = 0.05 * (best.score - low) or 1
-    ax.set(xlabel="EM iteration (axis cut: early values lie below)")
-    ax.set(ylim=(low - margin, best.score + margin), ylabel="log-likelihood (nats)")
+    ax.set(xlabel="EM iteration", ylabel="log-likelihood (nats; the first ones lie below)")
+    ax.set(ylim=(low - margin, best.score + margin))
     ax.set(title=f"EM with K = {len(best.mixture.p)}: how the log-likelihood rises from each seed")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.yaxis.set_major_formatter("{x:,.10g}")
@@ -552,7 +551,8 @@ def draw_user_types(X, fit):
     generosity, count = above.mean(axis=1).filled(0), fit.post.T @ (X != 0)
     taste = ((above - generosity[:, None]) * count / (count + 15)).filled(0)
 
-    types = [j for j in np.argsort(-p, kind="stable") if p[j] * len(X) >= 1.5] or [p.argmax()]
+    shared = p >= max(0.01, 1.5 / len(X))
+    types = [j for j in np.argsort(-p, kind="stable") if shared[j]] or [p.argmax()]
     few, limit = max(1, min(5, len(movies) // 2)), 1.1 * np.abs(taste[types]).max() + 0.01
     rows, columns = -(-len(types) // 4), min(len(types), 4)
     figure = plt.Figure(figsize=(max(3 * columns, 8), 1.2 + 3 * rows), layout="constrained")
@@ -566,12 +566,12 @@ def draw_user_types(X, fit):
         ax.axvline(0, color="black", linewidth=1)
         title = f"type {i}: {p[j]:.1%} of users\ngenerosity {generosity[j]:+.2f} stars"
         ax.set_title("all users" if single else title)
-    reference = "the mean of all ratings" if single else "everyone's mean, beyond generosity"
-    figure.supxlabel(f"stars above or below {reference}")
-    alone = f" ({len(p) - len(types)} more of a single user are left out)" * (len(types) < len(p))
-    what = "" if single else "how much more each gives than everyone\n(generosity), and "
-    what += "the movies that it likes most (blue) and least (orange)"
-    figure.suptitle(f"User types, K = {len(p)}{alone}: {what}")
+    everyone = "the mean of all ratings" if single else "everyone's mean plus the type's generosity"
+    figure.supxlabel(f"stars above or below {everyone}")
+    more = f" ({len(p) - len(types)} left out, of one user or under 1 %)" * (len(types) < len(p))
+    words = f"User types, K = {len(p)}{more}: how much more each gives than everyone, and\n"
+    liked = "the movies liked most (blue) and least (orange)"
+    figure.suptitle(f"All users: {liked}" if single else words + liked)
     return figure
 
 
@@ -579,7 +579,8 @@ def draw_predictions(predicted, K, truth):
     """Errors over K, and what the last way predicts with K, of {K: (WAYS, ratings) array}."""
     figure = plt.Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for i, (name, colour) in enumerate(zip(WAYS, (COURSE_COLOUR, PREDICT_COLOUR))):
+    colours = [COURSE_COLOUR, PREDICT_COLOUR][: len(WAYS)]
+    for i, (name, colour) in enumerate(zip(WAYS, colours)):
         errors = [common.rmse(rows[i], truth) for rows in predicted.values()]
         left.plot(list(predicted), errors, "o-", color=colour, label=name)
     left.axvline(K, color="black", linestyle=":", label=f"K = {K}, used to predict")
@@ -593,7 +594,7 @@ def draw_predictions(predicted, K, truth):
         group = np.clip(np.searchsorted(edges, truth, "right") - 1, 0, 9)
         truth = ((edges[1:] + edges[:-1]) / 2)[group]
         levels = np.unique(truth)
-    boxes = {"patch_artist": True, "boxprops": {"facecolor": PREDICT_COLOUR}}
+    boxes = {"patch_artist": True, "boxprops": {"facecolor": colours[-1]}}
     boxes |= {"medianprops": {"color": "black"}, "showfliers": False, "manage_ticks": False}
     width = 0.6 * np.diff(levels).min() if len(levels) > 1 else 0.6
     groups = [values[truth == level] for level in levels]
