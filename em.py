@@ -1,8 +1,7 @@
 """EM for a mixture of spherical Gaussians on a rating matrix with holes.
 
 X[u, l] is user u's rating of movie l, 0 where there is none. C_u are the movies that u rated, and
-delta(l, C_u) is 1 where u rated l, else 0. Arguments that make no sense raise a ValueError or
-TypeError that names them; ratings may be as large as common.LARGEST_RATING, in predict any number.
+delta(l, C_u) is 1 where u rated l, else 0. Errors are as in common.py.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +23,7 @@ class Ratings(NamedTuple):
 
 
 def prepare(X: np.ndarray) -> Ratings:
-    """What no iteration changes of (n, d) ratings; all but predict take it in place of X."""
+    """What no iteration changes of (n, d) ratings up to 1e6; all but predict take it as X, too."""
     if isinstance(X, Ratings):
         return X
     X = common.finite_array("X", X, (None, None), common.LARGEST_RATING)

@@ -1,7 +1,6 @@
 """K-means: every point belongs wholly to the cluster whose mean is nearest.
 
-The M-step, mstep(X, post) -> mixture, cost, is common.mstep: naive EM's is the same. Arguments that
-make no sense raise a ValueError or TypeError that names them.
+The M-step, mstep(X, post) -> mixture, cost, is common.mstep, as naive EM's is; errors are as there.
 """
 
 from collections.abc import Callable

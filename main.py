@@ -347,9 +347,9 @@ def say_what_is_left_out(toy):
     """Name what the files, or a student's modules to the course's signatures, do not give."""
     if toy is None:
         show("There is no toy_data.txt: K-means and naive EM are left out.")
-    lacking = ["watch"] * (not WATCH[em]) + ["predict"] * ("em.predict" not in WAYS)
-    if lacking:
-        show(f"Your em.py has no {' and no '.join(lacking)}: what needs it is left out.")
+    lacks = ["watch"] * (not WATCH[em]) + ["predict"] * ("em.predict" not in WAYS)
+    if lacks:
+        show(f"Your em.py has no {' and no '.join(lacks)}: what needs it is left out.")
 
 
 def check_outputs(options):
@@ -526,9 +526,9 @@ def draw_convergence(fits, best):
         colour, iterations = LL_COLOUR if fit is best else GREY, range(1, len(fit.trace) + 1)
         ax.plot(iterations, fit.trace, "o-", markersize=3, color=colour)
     low = min(fit.trace[min(2, len(fit.trace) - 2)] for fit in fits)
-    margin = 0.05 * (best.score - low) or 1
     ax.set(xlabel="EM iteration", ylabel="log-likelihood (nats; the first ones lie below)")
-    ax.set(ylim=(low - margin, best.score + margin))
+    margin = 0.05 * (best.score - low) or 1
+    ax.set_ylim(low - margin, best.score + margin)
     ax.set(title=f"EM with K = {len(best.mixture.p)}: how the log-likelihood rises from each seed")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.yaxis.set_major_formatter("{x:,.10g}")

@@ -1,7 +1,4 @@
-"""Naive EM: a mixture of spherical Gaussians on data without holes.
-
-Arguments that make no sense raise a ValueError or TypeError that names them.
-"""
+"""Naive EM: a mixture of spherical Gaussians on data without holes. Errors are as in common.py."""
 
 from collections.abc import Callable
 
