@@ -175,7 +175,7 @@ def predict(X: np.ndarray, K: int, seeds: Iterable[int] = range(5)) -> np.ndarra
         raise ValueError("X: expected at least one rating, got only zeros (missing)")
     if not seeds:
         raise ValueError("seeds: expected at least one, got none")
-    delta, size, noise = given.astype(float), given.sum(), 1e-24 * np.abs(X).max() ** 2
+    delta, size, noise = given.astype(float), given.sum(), 1e-24 * X.max() ** 2
     X_pred, x_hat, rest = np.zeros(X.shape), np.empty(X.shape), np.empty(X.shape)
     for seed in seeds:
         draw = np.random.RandomState(common.whole("seeds", seed, 0, 2**32 - 1))

@@ -663,9 +663,10 @@ class Steps(Ours):
         self.near(got.mu[:, 2], mixture.mu[:, 2], "nobody rated it: the mean")
         post = np.eye(3)[[0, 0, 0, 1] + [2, 0] * 4]  # type 1 has user 3 only
         self.near(em.mstep(X, post, mixture).var[1], 0.125, "a type without ratings: its variance")
-        _, post, ll = em.run(0 * X, *common.init(0 * X, 2, 0))
-        self.near(post, np.full((12, 2), 0.5), "no ratings at all: the posterior")
-        self.near(ll, 0, "no ratings at all: the log-likelihood", atol=1e-12)
+        for K in (1, 2):
+            _, post, ll = em.run(0 * X, *common.init(0 * X, K, 0))
+            self.near(post, np.full((12, K), 1 / K), "no ratings at all: the posterior")
+            self.near(ll, 0, "no ratings at all: the log-likelihood", atol=1e-12)
 
     def test_empty_and_collapsed_components(self):
         X = points(0)
@@ -735,6 +736,7 @@ class Steps(Ours):
             X = np.random.RandomState(seed).randint(0, 6, (50, 4)) * 1.0
             mixture, _ = common.init(X, 8, seed)
             self.near(kmeans.estep(X, mixture), nearest(X, mixture.mu), "K-means: a tie", 0)
+        self.near(common.prepare(np.arange(7.0)[:, None]).centre, [3], "the middle value")
 
     def test_watch_sees_every_iteration_and_no_score_gets_worse(self):
         for model, X in models(60):
@@ -821,7 +823,7 @@ class Predict(Ours):
 
     def test_any_scale_and_special_cases(self):
         X, one = ratings(5, n=30), np.eye(3, 4) * [0, 2.5, 0, 0]
-        for factor in (8, 2.0**-60, 2.0**90, 1e-3, 1e6):
+        for factor in (8, -1, 2.0**-90, 2.0**90, 1e-3, 1e6):
             self.near(em.predict(factor * X, 3) / factor, em.predict(X, 3), "another scale", 1e-7)
         for data, K in [(np.where(X > 0, 0.1, 0), 3), (one, 2), (one, 3)]:  # all ratings equal
             self.near(em.predict(data, K), np.full(data.shape, data.max()), "of equal ratings", 0)
