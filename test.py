@@ -822,6 +822,9 @@ class Predict(Ours):
         self.near(em.predict(cross, 2), literal_predict(cross, 2, range(5)), "predict", 1e-8)
 
     def test_any_scale_and_special_cases(self):
+        X = np.full((12, 8), -5.0)  # one user and one movie are far above; negative, too
+        X[0], X[:, 0], X[0, 0] = -1, -1, 0
+        self.assertEqual(em.predict(X, 1)[0, 0], -1, "the largest given rating")
         X, one = ratings(5, n=30), np.eye(3, 4) * [0, 2.5, 0, 0]
         for factor in (8, -1, 2.0**-90, 2.0**90, 1e-3, 1e6):
             self.near(em.predict(factor * X, 3) / factor, em.predict(X, 3), "another scale", 1e-7)
