@@ -16,10 +16,12 @@ def stop(status, line):
 def interrupted(number, _):
     """End at once: an exception could be swallowed, as in a callback of the garbage collector."""
     signal.signal(number, signal.SIG_IGN)
-    os.write(2, f"{CLEAR}main.py: interrupted\n".encode())
-    for part in list(PARTS):
-        part.unlink(missing_ok=True)
-    os._exit(128 + number)
+    try:
+        for part in list(PARTS):
+            part.unlink(missing_ok=True)
+        os.write(2, f"{CLEAR}main.py: interrupted\n".encode())
+    finally:  # even if standard error is closed
+        os._exit(128 + number)
 
 
 if sys.version_info < (3, 10):  # noqa: UP036
@@ -216,10 +218,7 @@ def predict(X, seeds, K, job):
 
 
 def smallest_good(squares):
-    """The smallest K within one standard error of the best (Breiman et al. 1984), of {K: squares}.
-
-    The squares are an array of the squared errors of the same hidden ratings.
-    """
+    """Of {K: squared errors}, the smallest K within a standard error of the best (Breiman 1984)."""
     best = min(squares.values(), key=np.mean)
     for K, square in squares.items():
         above = square - best  # paired: the same ratings, most of whose noise cancels
