@@ -1261,7 +1261,8 @@ class Main(MainCase):
 
     def test_interrupts_and_outputs_that_end(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            process = self.start("--seeds", *range(3000), "--toy-k", 1, 2)
+            default = partial(signal.signal, number, signal.SIG_DFL)  # a background job ignores SIGINT
+            process = self.start("--seeds", *range(3000), "--toy-k", 1, 2, preexec_fn=default)
             lines = [process.stdout.readline() for _ in range(4)]
             process.send_signal(number)
             self.assertEqual(self.ended(process, 128 + number)[1], "main.py: interrupted\n")
