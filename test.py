@@ -1261,7 +1261,7 @@ class Main(MainCase):
 
     def test_interrupts_and_outputs_that_end(self):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            default = partial(signal.signal, number, signal.SIG_DFL)  # a background job ignores SIGINT
+            default = partial(signal.signal, number, signal.SIG_DFL)  # even under nohup
             process = self.start("--seeds", *range(3000), "--toy-k", 1, 2, preexec_fn=default)
             lines = [process.stdout.readline() for _ in range(4)]
             process.send_signal(number)
