@@ -1,7 +1,7 @@
 """What K-means, naive EM and EM share: the mixture, its start, its picture and its scores.
 
-Every function here and in the models checks its arguments, and raises a ValueError or TypeError of
-one line that names the argument, what was expected and what came.
+init, plot, rmse, bic, read and the models' functions check their arguments, and raise a ValueError
+or TypeError of one line that names the argument, what was expected and what came.
 """
 
 import re
@@ -127,6 +127,45 @@ def bic(X: np.ndarray, mixture: GaussianMixture, log_likelihood: float) -> float
     return float(log_likelihood - 0.5 * (K * d + K + (K - 1)) * np.log(n))
 
 
+# The error to expect on ratings that are not known: hide some, and predict them from the others
+
+
+def hidden_tenths(X: np.ndarray) -> list[np.ndarray]:
+    """Flat indices of ratings to hide, a tenth at a time, until 1,000 are judged or all ten are.
+
+    X is (n, d), 0 where missing; where it holds fewer than ten ratings, the list is empty.
+    """
+    order = np.random.RandomState(0).permutation(np.flatnonzero(X))
+    size = len(order) // 10
+    return [order[i * size : (i + 1) * size] for i in range(10) if size and i * size < 1000]
+
+
+def smallest_good(squares: dict[int, np.ndarray]) -> int:
+    """The smallest K with an error within one standard error of the best (Breiman et al. 1984).
+
+    squares[K] is the (m,) array of the squared errors of m predictions; the K ascend.
+    """
+    best = min(squares.values(), key=np.mean)
+    for K, square in squares.items():
+        above = square - best  # paired: the same ratings, most of whose noise cancels
+        if above.mean() <= above.std() / np.sqrt(len(best)):
+            return K
+
+
+def promise(squares: dict[int, np.ndarray]) -> tuple[float, float]:
+    """The RMSE to expect of predictions with smallest_good's K, and its standard error.
+
+    The best of several K looks better than it is, so each tenth has the K that the others pick.
+    """
+    tenth = np.arange(len(list(squares.values())[0])) % 10
+    judged = np.zeros(len(tenth))
+    for i in range(10):
+        K = smallest_good({K: square[tenth != i] for K, square in squares.items()})
+        judged[tenth == i] = squares[K][tenth == i]
+    rmse = np.sqrt(judged.mean())
+    return rmse, judged.std() / np.sqrt(len(judged)) / (2 * rmse or 1)
+
+
 # What the steps of the models share
 
 
@@ -216,7 +255,7 @@ def mstep(
     return GaussianMixture(mu, var, count / n), float(sse.sum())
 
 
-# Reading and checking
+# Files and checks
 
 
 def read(path: str | Path, ratings: bool = False) -> np.ndarray:
@@ -262,6 +301,20 @@ def read(path: str | Path, ratings: bool = False) -> np.ndarray:
     if ratings and not X.any():
         raise ValueError(f"{path}: expected at least one rating, got only zeros (missing)")
     return X
+
+
+def write_ratings(path: str | Path, X: np.ndarray, X_pred: np.ndarray) -> None:
+    """Write (n, d) ratings as they are, where there are none those of X_pred, rounded."""
+    rounded = np.clip(np.round(X_pred, decimals(X) + 1), X_pred.min(), X_pred.max())
+    with open(path, "w", encoding="ascii") as file:
+        for row in np.where(X != 0, X, rounded):
+            file.write(" ".join(repr(x).removesuffix(".0") for x in row.tolist()) + "\n")
+
+
+def decimals(X):
+    """The decimals of an error: 3 on 1 to 5 stars, fewer on a larger scale, more on a smaller."""
+    spread = np.ptp(X[X > 0]) or X.max()
+    return int(np.clip(3 - np.floor(np.log10(spread)), 0, 15))
 
 
 def number(word):

@@ -30,8 +30,7 @@ if __name__ == "__main__" and "IPython" not in sys.modules:  # the imports below
     for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupted)
-# Fits run side by side, each with one BLAS thread: the threads of one product wait for each other
-# in a busy loop, which is very slow on a busy machine. BLAS reads this when NumPy is imported.
+# One BLAS thread a fit: several wait for each other in busy loops. BLAS reads this on its import.
 for library in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM"):
     os.environ[f"{library}_THREADS"] = "1"
 os.environ["MPLBACKEND"] = "Agg"  # pictures go to files
@@ -39,6 +38,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # python -I leav
 try:
     import argparse
     import contextlib
+    import shutil
     import tempfile
     from functools import partial
     from multiprocessing.pool import ThreadPool
@@ -53,12 +53,10 @@ try:
     import em
     import kmeans
     import naive_em
-    from common import COLOURS
 except (ImportError, OSError, UnicodeError) as error:
     library = (getattr(error, "name", None) or "").split(".")[0]
     known = "No module" not in str(error) or library in ("common", "em", "kmeans", "naive_em")
     stop(2, error if known else f"{error}: pip install {library}")
-HERE = Path(__file__).resolve().parent
 
 
 def main():
@@ -66,16 +64,15 @@ def main():
     options = arguments()
     toy, toy_Ks, X, Y, Ks = inputs(options)
     check_outputs(options)
-    say_what_is_left_out(toy)
+    say_what_is_left_out(toy, Y)
     if toy is not None:
-        clusters = step_kmeans(toy, toy_Ks, options.seeds)
-        step_naive_em(toy, toy_Ks, options, clusters)
+        step_naive_em(toy, toy_Ks, options, step_kmeans(toy, toy_Ks, options.seeds))
     step_em(X, Y, Ks, options)
     K = step_prediction(X, Ks, options)
     if options.fill is not None:
         progress(f"em.predict with K = {K}, from all ratings")
         X_pred = em.predict(X, K, options.seeds)
-        write_whole(options.fill, partial(write_ratings, X=X, X_pred=X_pred))
+        write_whole(options.fill, partial(common.write_ratings, X=X, X_pred=X_pred))
         show(f"Its missing ratings are those of em.predict with K = {K}, from all given ratings.")
 
 
@@ -113,10 +110,7 @@ def step_em(X, Y, Ks, options):
     sizes, seeds = "{} users x {} movies".format(*X.shape), options.seeds
     show(f"\nEM on netflix_incomplete.txt: {sizes}, number of seeds: {len(seeds)}")
     show(f"Ratings given: {np.count_nonzero(X)} ({np.mean(X != 0):.1%} of the entries)")
-    words = "the course's, in stars, over every entry of netflix_complete.txt"
-    show(f"RMSE: {'not known, there is no netflix_complete.txt' if Y is None else words}")
-    if unknown := 0 if Y is None else np.count_nonzero(Y == 0):
-        show(f"({unknown} of its entries are unknown, and count as 0 stars, as in the course)")
+    show("RMSE: the course's, in stars, over every entry of netflix_complete.txt")
     show("  K    log-likelihood               BIC  seed  iterations      RMSE")
     table, best = {}, {}
     for K, fits in sweep("EM", partial(fit, em, X, Y=Y), Ks, seeds):
@@ -134,33 +128,33 @@ def step_em(X, Y, Ks, options):
 
 def step_prediction(X, Ks, options):
     """Step 4: the error on ratings that were hidden from the fit. Returns the K to predict with."""
-    tenths, count = hidden_tenths(X), np.count_nonzero(X)
+    tenths, count = common.hidden_tenths(X), np.count_nonzero(X)
     if not tenths:
         show(f"\nPrediction: {count} ratings are too few to hide a tenth; no error is known.")
         return Ks[0]
-    hidden = np.concatenate(tenths)
-    truth, digits, predicted = X.take(hidden), decimals(X), {}
-    show(f"\nPrediction: {len(hidden)} of the {count} given ratings are hidden, and predicted from")
+    truth, digits, predicted = X.take(np.concatenate(tenths)), common.decimals(X), {}
+    show(f"\nPrediction: {len(truth)} of the {count} given ratings are hidden, and predicted from")
     show(f"the others{', a tenth at a time' * (len(tenths) > 1)}. RMSE over them, in stars:")
-    for name, (_, words) in WAYS.items():
-        show(f"  {name}: {words}")
-    show("  K" + "".join(f" {name:>11}" for name in WAYS))
-    jobs = [(name, tenth) for name in WAYS for tenth in tenths]
+    for way, words in WAYS.items():
+        show(f"  {way}: {words}")
+    show("  K" + "".join(f" {way:>11}" for way in WAYS))
+    jobs = [(way, tenth) for way in WAYS for tenth in tenths]
     for K, parts in sweep("Prediction", partial(predict, X, options.seeds), Ks, jobs):
         predicted[K] = np.concatenate(parts).reshape(len(WAYS), -1)
         errors = [common.rmse(row, truth) for row in predicted[K]]
         show(f"{K:3}" + "".join(f" {error:11.{digits}f}" for error in errors))
     squares = {K: (rows[-1] - truth) ** 2 for K, rows in predicted.items()}
-    K, (error, uncertainty) = smallest_good(squares), promise(squares)
+    K, (error, uncertainty) = common.smallest_good(squares), common.promise(squares)
     write_whole(options.plots / PREDICTIONS, draw_predictions(predicted, K, truth).savefig)
-    way, error = list(WAYS)[-1], f"{error:.{digits}f} +- {uncertainty:.{digits}f}"
-    show(f"Smallest K with an error of {way} within one standard error of the best: {K}.")
-    show(f"Expect {error} stars (+-: the standard error; the best of several K flatters) for")
-    show("ratings given like the others; expect more for users or movies with few ratings.")
+    show(f"Smallest K whose error ({way}) is within one standard error of the best: {K}.")
+    show(f"Expect {error:.{digits}f} +- {uncertainty:.{digits}f} stars (+-: standard error) for")
+    show("ratings given like the others, and more for users or movies with few ratings.")
     return K
 
 
-# The fits, side by side
+# The fits, side by side, on the cores that this process may use
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 class Fit(NamedTuple):
@@ -190,23 +184,11 @@ def best_of(fits, sign=1):
     return max(fits, key=lambda fit: float(f"{sign * fit.score:.10e}"))
 
 
-def fill_from_best_seed(X, K, seeds):
-    """The course's predictions."""
-    return em.fill_matrix(X, best_of([fit(em, X, K, seed) for seed in seeds]).mixture)
-
-
 # What the course does not ask for, a student's module may lack: watch, em.predict.
 WATCH = {m: "watch" in m.run.__code__.co_varnames for m in (kmeans, naive_em, em)}
-WAYS = {"course": (fill_from_best_seed, "em.fill_matrix, from the seed of the best log-likelihood")}
+WAYS = {"course": "em.fill_matrix, from the seed of the best log-likelihood"}
 if hasattr(em, "predict"):
-    WAYS["em.predict"] = em.predict, "twenty small mixtures, each of what is still unexplained"
-
-
-def hidden_tenths(X):
-    """Flat indices of ratings to hide, a tenth at a time, until 1,000 are judged or all ten are."""
-    order = np.random.RandomState(0).permutation(np.flatnonzero(X))
-    size = len(order) // 10
-    return [order[i * size : (i + 1) * size] for i in range(10) if size and i * size < 1000]
+    WAYS["em.predict"] = "twenty small mixtures, each of what is still unexplained"
 
 
 def predict(X, seeds, K, job):
@@ -214,30 +196,10 @@ def predict(X, seeds, K, job):
     way, tenth = job
     X_left = X.copy()
     X_left.flat[tenth] = 0
-    return WAYS[way][0](X_left, K, seeds).take(tenth)
-
-
-def smallest_good(squares):
-    """Of {K: squared errors}, the smallest K within a standard error of the best (Breiman 1984)."""
-    best = min(squares.values(), key=np.mean)
-    for K, square in squares.items():
-        above = square - best  # paired: the same ratings, most of whose noise cancels
-        if above.mean() <= above.std() / np.sqrt(len(best)):
-            return K
-
-
-def promise(squares):
-    """The RMSE to expect of predictions with smallest_good's K, and its standard error.
-
-    The best of several K looks better than it is, so each tenth has the K that the others pick.
-    """
-    tenth = np.arange(len(list(squares.values())[0])) % 10
-    judged = np.zeros(len(tenth))
-    for i in range(10):
-        K = smallest_good({K: square[tenth != i] for K, square in squares.items()})
-        judged[tenth == i] = squares[K][tenth == i]
-    rmse = np.sqrt(judged.mean())
-    return rmse, judged.std() / np.sqrt(len(judged)) / (2 * rmse or 1)
+    if way == "em.predict":
+        return em.predict(X_left, K, seeds).take(tenth)
+    best = best_of([fit(em, X_left, K, seed) for seed in seeds])
+    return em.fill_matrix(X_left, best.mixture).take(tenth)
 
 
 def progress(line):
@@ -253,9 +215,9 @@ def sweep(name, job, Ks, variants):
     """
     calls = [(K, variant) for K in Ks for variant in variants]
     try:
-        pool = ThreadPool(min(cores(), len(calls)))
+        pool = ThreadPool(min(CORES, len(calls)))
     except (OSError, RuntimeError) as error:  # "can't start new thread", for its stack has no room
-        raise MemoryError(error) from error
+        raise MemoryError(f"not enough memory or threads: {error}") from error
     with pool:
         results = pool.imap(lambda call: job(*call), calls)
         for i, K in enumerate(Ks):
@@ -266,13 +228,9 @@ def sweep(name, job, Ks, variants):
             yield K, group
 
 
-def cores():
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
 # Options and files: checked before anything is computed, written whole or not at all
 
+HERE = Path(__file__).resolve().parent
 INPUTS = "toy_data.txt", "netflix_incomplete.txt", "netflix_complete.txt"
 TOY_K, NETFLIX_K = [1, 2, 3, 4], [1, 2, 3, 4, 8, 12]  # the numbers of components to try
 PICTURES = TOY, TOY_EM, TOY_SELECTION, SELECTION, CONVERGENCE, USER_TYPES, PREDICTIONS = (
@@ -291,42 +249,36 @@ def arguments():
     )
     parser.error = lambda message: stop(2, message.removeprefix("argument "))
     folder, numbers = {"metavar": "DIR", "type": Path}, {"metavar": "N", "nargs": "+", "type": int}
+    fill = "write the ratings to FILE, the missing ones predicted by em.predict"
     for name, kind, default, text in [
         ("--data", folder, HERE, "folder of the data files (default: %(default)s)"),
         ("--plots", folder, HERE / "plots", "folder for the pictures (default: %(default)s)"),
         ("--seeds", numbers, list(range(5)), "seeds of the starts to try (default: %(default)s)"),
         ("--toy-k", numbers, None, f"numbers of components for the toy data (default: {TOY_K})"),
         ("--netflix-k", numbers, None, f"numbers of user types (default: {NETFLIX_K})"),
+        ("--fill", {"metavar": "FILE", "type": Path}, None, fill),
     ]:
         parser.add_argument(name, default=default, help=text, **kind)
-    text = "write the ratings to FILE, the missing ones predicted by em.predict"
-    parser.add_argument("--fill", metavar="FILE", type=Path, help=text)
     options = parser.parse_args()
     options.seeds = sorted({common.whole("--seeds", s, 0, 2**32 - 1) for s in options.seeds})
     return options
 
 
 def inputs(options):
-    """Read and check the data: toy (n, 2) with the K to try on it, ratings X (n, d), Y and their K.
-
-    Y completes X, 0 where not known; toy and Y are None where there is no such file.
-    """
+    """Read toy (n, 2) or None, the K for it, ratings X (n, d), Y completing X or None, their K."""
     toy_path, path, complete = (options.data / name for name in INPUTS)
     X, Y, toy, toy_Ks = common.read(path, ratings=True), None, None, []
     # Few columns, nothing missing, and numbers that only identifiers reach
     if X.shape[1] in (3, 4) and X.all() and X[:, :2].max() > 5 * X[:, 2].max():
-        raise ValueError(
-            f"{path}: expected a user per line and a movie per column, got what looks like `user "
-            "item rating` lines: the README (Your own ratings) says how to make the matrix of them"
-        )
+        got = "what looks like `user item rating` lines, of which the README makes the matrix"
+        raise ValueError(f"{path}: expected a user per line and a movie per column, got {got}")
     if os.path.lexists(complete):
         Y = common.read(complete, ratings=True)
         if Y.shape != X.shape:
             raise ValueError(f"{complete}: expected shape {X.shape}, {path.name}'s, got {Y.shape}")
         for row, column in np.argwhere((X != 0) & (X != Y))[:1]:
-            place = f"{complete}, row {row + 1}, column {column + 1}"
-            expected = f"{X[row, column]:g} as in {path.name}"
-            raise ValueError(f"{place}: expected {expected}, got {Y[row, column]:g}")
+            place, x = f"{complete}, row {row + 1}, column {column + 1}", X[row, column]
+            raise ValueError(f"{place}: expected {x:g} as in {path.name}, got {Y[row, column]:g}")
     if os.path.lexists(toy_path):
         toy = common.read(toy_path)
         if toy.shape[1] != 2:
@@ -337,15 +289,18 @@ def inputs(options):
 
 def components(option, typed, default, path, n):
     """The K to try: those that were typed, or else the default ones that n rows allow."""
-    if typed is None:
-        return [K for K in default if K <= n]
-    return sorted({common.whole(f"{option} ({path.name} has {n} rows)", K, 1, n) for K in typed})
+    Ks, name = typed or [K for K in default if K <= n], f"{option} ({path.name} has {n} rows)"
+    return sorted({common.whole(name, K, 1, n) for K in Ks})
 
 
-def say_what_is_left_out(toy):
+def say_what_is_left_out(toy, Y):
     """Name what the files, or a student's modules to the course's signatures, do not give."""
     if toy is None:
         show("There is no toy_data.txt: K-means and naive EM are left out.")
+    if Y is None:
+        show("There is no netflix_complete.txt: the course's RMSE is not known.")
+    elif unknown := np.count_nonzero(Y == 0):
+        show(f"{unknown} entries of netflix_complete.txt are unknown: the course counts 0 stars.")
     lacks = ["watch"] * (not WATCH[em]) + ["predict"] * ("em.predict" not in WAYS)
     if lacks:
         show(f"Your em.py has no {' and no '.join(lacks)}: what needs it is left out.")
@@ -353,63 +308,37 @@ def say_what_is_left_out(toy):
 
 def check_outputs(options):
     """Make the folder of the pictures; ValueError where a file could not be written later."""
-    option, path, fill = "--plots", options.plots, options.fill
-    pictures = [options.plots / picture for picture in PICTURES]
+    outputs, fill = [("--plots", options.plots / picture) for picture in PICTURES], options.fill
+    if fill is not None:
+        others = [path for _, path in outputs] + [options.data / name for name in INPUTS]
+        if os.path.realpath(fill) in map(os.path.realpath, others):
+            raise ValueError(f"--fill: expected a file of its own, got {fill}")
+        if "em.predict" not in WAYS:
+            raise ValueError("--fill: expected an em.py with a function predict")
+        outputs.append(("--fill", fill))
+    option, path = "--plots", options.plots
     try:
-        options.plots.mkdir(exist_ok=True)
-        for path in pictures:
+        path.mkdir(exist_ok=True)
+        for option, path in outputs:
             check_writable(path)
-        if fill is not None:
-            option, path = "--fill", fill
-            check_writable(fill)
-            others = [*pictures, *(options.data / name for name in INPUTS)]
-            if os.path.realpath(fill) in map(os.path.realpath, others):
-                raise ValueError(f"--fill: expected a file of its own, got {fill}")
-            if "em.predict" not in WAYS:
-                raise ValueError("--fill: expected an em.py with a function predict")
     except OSError as error:
         raise ValueError(f"{option}: cannot write {path}: {error.strerror}") from error
 
 
 def check_writable(path):
     """Raise OSError with the reason where no file can be put at path."""
-    real = Path(os.path.realpath(path))
     with contextlib.suppress(FileNotFoundError):
-        if real.stat() and not real.is_file():
+        if path.stat() and not path.is_file():
             raise OSError(0, "it is not a file")
-        if not os.access(real, os.W_OK):
-            raise OSError(0, "it is read-only")
-        if is_pinned(real):
-            raise OSError(0, "it can be written but not replaced (mounted, or another user's)")
-    tempfile.TemporaryFile(dir=real.parent).close()
-
-
-def is_pinned(path):
-    """Whether a file is a mount point, or another user's in a sticky folder such as /tmp."""
-    with contextlib.suppress(OSError):  # Linux alone has this file
-        mounts = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
-        escaped = "".join(f"\\{ord(c):03o}" if c in " \t\n\\" else c for c in str(path))
-        if escaped in [mount.split()[4] for mount in mounts]:
-            return True
-    folder = path.parent.stat()
-    return folder.st_mode & 0o1000 and os.geteuid() not in (0, folder.st_uid, path.stat().st_uid)
+        open(path, "r+b").close()
+        return replace(path, partial(shutil.copy2, path))  # what is mounted there would refuse it
+    tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(path))).close()
 
 
 def write_whole(path, write):
-    """Have write(temporary path) make a file beside path, put it in its place, and say so."""
+    """Have write(temporary path) make a file, put it in the place of path, and say so."""
     try:
-        real = Path(os.path.realpath(path))  # write what a link names, not the link
-        temporary = real.with_name(f".{os.urandom(8).hex()}.part{real.suffix[-4:]}")
-        PARTS.add(temporary)
-        try:
-            temporary.touch()
-            if real.exists():
-                temporary.chmod(real.stat().st_mode & 0o777)
-            write(temporary)
-            os.replace(temporary, real)
-        finally:
-            temporary.unlink(missing_ok=True)
-            PARTS.discard(temporary)
+        replace(path, write)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror}") from error
     with contextlib.suppress(ValueError, OSError):  # not below this folder, or it was deleted
@@ -417,18 +346,20 @@ def write_whole(path, write):
     show(f"Saved {path}")
 
 
-def write_ratings(path, X, X_pred):
-    """Write given ratings as they are and predicted ones rounded, a user per line."""
-    rounded = np.clip(np.round(X_pred, decimals(X) + 1), X_pred.min(), X_pred.max())
-    with open(path, "w", encoding="ascii") as file:
-        for row in np.where(X != 0, X, rounded):
-            file.write(" ".join(repr(x).removesuffix(".0") for x in row.tolist()) + "\n")
-
-
-def decimals(X):
-    """The decimals of an error: 3 on 1 to 5 stars, fewer on a larger scale, more on a smaller."""
-    spread = np.ptp(X[X > 0]) or X.max()
-    return int(np.clip(3 - np.floor(np.log10(spread)), 0, 15))
+def replace(path, write):
+    """Have write(temporary path) make a file beside path, and put it in its place."""
+    real = Path(os.path.realpath(path))  # write what a link names, not the link
+    temporary = real.with_name(f".{os.urandom(8).hex()}.part{real.suffix[-4:]}")
+    PARTS.add(temporary)
+    try:
+        temporary.touch()
+        if real.exists():
+            temporary.chmod(real.stat().st_mode & 0o777)
+        write(temporary)
+        os.replace(temporary, real)
+    finally:
+        temporary.unlink(missing_ok=True)
+        PARTS.discard(temporary)
 
 
 def show(line):
@@ -445,7 +376,7 @@ def show(line):
 
 # Pictures: data in, a figure out. A score has the same colour in all of them.
 
-LL_COLOUR, COURSE_COLOUR, RMSE_COLOUR, PREDICT_COLOUR, _, BIC_COLOUR = COLOURS[:6]
+LL_COLOUR, COURSE_COLOUR, RMSE_COLOUR, PREDICT_COLOUR, _, BIC_COLOUR = common.COLOURS[:6]
 GREY = "0.6"  # for comparison: the other seeds, a perfect prediction
 
 
@@ -495,19 +426,16 @@ def animate(path, toy, K, seed):
 
 def draw_selection(title, table, best, picked):
     """Scores over K: every seed a dot, the seed of the best log-likelihood on the line."""
-    panels = [
+    panels = [  # the course's RMSE may not be known
         ("score", "Log-likelihood (larger is better)", "nats", LL_COLOUR),
         ("bic", "BIC (larger is better)", "nats", BIC_COLOUR),
         ("rmse", "The course's RMSE (smaller is better)", "stars", RMSE_COLOUR),
-    ]
-    panels = panels if np.isfinite(best[picked].rmse) else panels[:2]
+    ][: 3 if np.isfinite(best[picked].rmse) else 2]
     figure = plt.Figure(figsize=(4.4 * len(panels), 4), layout="constrained")
     for ax, (field, name, unit, colour) in zip(figure.subplots(1, len(panels)), panels):
         for K, fits in table.items():
-            scores = [getattr(fit, field) for fit in fits]
-            dots = ax.plot([K] * len(fits), scores, "o", color=GREY, markersize=4)
-        line = [getattr(fit, field) for fit in best.values()]
-        (line,) = ax.plot(list(table), line, "o-", color=colour)
+            dots = ax.plot([K] * len(fits), [getattr(f, field) for f in fits], "o", c=GREY, ms=4)
+        (line,) = ax.plot(list(best), [getattr(f, field) for f in best.values()], "o-", c=colour)
         mark = ax.axvline(picked, color="black", linestyle=":")
         ax.set(title=name, xlabel="K", ylabel=unit, xticks=list(table))
         ax.yaxis.set_major_formatter("{x:,.10g}")
@@ -525,10 +453,10 @@ def draw_convergence(fits, best):
         colour, iterations = LL_COLOUR if fit is best else GREY, range(1, len(fit.trace) + 1)
         ax.plot(iterations, fit.trace, "o-", markersize=3, color=colour)
     low = min(fit.trace[min(2, len(fit.trace) - 2)] for fit in fits)
-    ax.set(xlabel="EM iteration", ylabel="log-likelihood (nats; the first ones lie below)")
     margin = 0.05 * (best.score - low) or 1
-    ax.set_ylim(low - margin, best.score + margin)
-    ax.set(title=f"EM with K = {len(best.mixture.p)}: how the log-likelihood rises from each seed")
+    ax.set(xlabel="EM iteration", ylim=(low - margin, best.score + margin))
+    ax.set_ylabel("log-likelihood (nats; the first ones lie below)")
+    ax.set_title(f"EM with K = {len(best.mixture.p)}: how the log-likelihood rises from each seed")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.yaxis.set_major_formatter("{x:,.10g}")
     labels = [f"seed {best.seed}, the best", "other seeds"][: len(fits)]
@@ -543,34 +471,30 @@ def draw_user_types(X, fit):
     pulled to 0, as in em.predict, where few users of the type have rated the movie.
     """
     movies, p = np.flatnonzero(X.any(axis=0)), fit.mixture.p
-    X, mu, single = X[:, movies], fit.mixture.mu[:, movies], len(p) == 1
+    X, mu = X[:, movies], fit.mixture.mu[:, movies]
     # A single type is compared with the mean of all ratings. A mean of 0 was never updated.
-    everyone = X[X != 0].mean() if single else X.sum(axis=0) / (X != 0).sum(axis=0)
+    everyone = X[X != 0].mean() if len(p) == 1 else X.sum(axis=0) / (X != 0).sum(axis=0)
     above = np.ma.masked_array(mu - everyone, mu == 0)
     generosity, count = above.mean(axis=1).filled(0), fit.post.T @ (X != 0)
     taste = ((above - generosity[:, None]) * count / (count + 15)).filled(0)
 
-    shared = p >= max(0.01, 1.5 / len(X))
-    types = [j for j in np.argsort(-p, kind="stable") if shared[j]] or [p.argmax()]
+    least = min(max(0.01, 1.5 / len(X)), p.max())
+    types = [j for j in np.argsort(-p, kind="stable") if p[j] >= least]
     few, limit = max(1, min(5, len(movies) // 2)), 1.1 * np.abs(taste[types]).max() + 0.01
     rows, columns = -(-len(types) // 4), min(len(types), 4)
     figure = plt.Figure(figsize=(max(3 * columns, 8), 1.2 + 3 * rows), layout="constrained")
     for i, j in enumerate(types, start=1):
         ax = figure.add_subplot(rows, columns, i)
-        shown = np.argsort(-taste[j], kind="stable")
-        shown = np.append(shown[:few], shown[-few:])
+        shown = np.argsort(-taste[j], kind="stable")[[*range(few), *range(-few, 0)]]
         ax.barh(range(2 * few), taste[j, shown], color=[LL_COLOUR] * few + [COURSE_COLOUR] * few)
         ax.set_yticks(range(2 * few), [f"movie {movies[l] + 1}" for l in shown])
         ax.set(xlim=(-limit, limit), ylim=(2 * few - 0.5, -0.5))
         ax.axvline(0, color="black", linewidth=1)
-        title = f"type {i}: {p[j]:.1%} of users\ngenerosity {generosity[j]:+.2f} stars"
-        ax.set_title("all users" if single else title)
-    everyone = "the mean of all ratings" if single else "everyone's mean plus the type's generosity"
-    figure.supxlabel(f"stars above or below {everyone}")
+        ax.set_title(f"type {i}: {p[j]:.1%} of users\ngenerosity {generosity[j]:+.2f} stars")
+    figure.supxlabel("stars above or below everyone's mean plus the type's generosity")
     more = f" ({len(p) - len(types)} left out, of one user or under 1 %)" * (len(types) < len(p))
     words = f"User types, K = {len(p)}{more}: how much more each gives than everyone, and\n"
-    liked = "the movies liked most (blue) and least (orange)"
-    figure.suptitle(f"All users: {liked}" if single else words + liked)
+    figure.suptitle(words + "the movies liked most (blue) and least (orange)")
     return figure
 
 
@@ -579,27 +503,24 @@ def draw_predictions(predicted, K, truth):
     figure = plt.Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     colours = [COURSE_COLOUR, PREDICT_COLOUR][: len(WAYS)]
-    for i, (name, colour) in enumerate(zip(WAYS, colours)):
+    for i, (way, colour) in enumerate(zip(WAYS, colours)):
         errors = [common.rmse(rows[i], truth) for rows in predicted.values()]
-        left.plot(list(predicted), errors, "o-", color=colour, label=name)
+        left.plot(list(predicted), errors, "o-", color=colour, label=way)
     left.axvline(K, color="black", linestyle=":", label=f"K = {K}, used to predict")
-    left.set(title="Error on the hidden ratings (smaller is better)", xlabel="K")
-    left.set(ylabel="RMSE (stars)", xticks=list(predicted))
+    left.set(xlabel="K", ylabel="RMSE (stars)", xticks=list(predicted))
+    left.set_title("Error on the hidden ratings (smaller is better)")
     left.legend()
 
+    if len(np.unique(truth)) > 10:  # ten groups of equal width; a group stands at its middle
+        low, width = truth.min(), np.ptp(truth) / 10
+        truth = low + width * (np.minimum((truth - low) // width, 9) + 0.5)
     levels, values = np.unique(truth), predicted[K][-1]
-    if len(levels) > 10:  # ten groups of equal width; a group stands at its middle
-        edges = np.linspace(levels[0], levels[-1], 11)
-        group = np.clip(np.searchsorted(edges, truth, "right") - 1, 0, 9)
-        truth = ((edges[1:] + edges[:-1]) / 2)[group]
-        levels = np.unique(truth)
-    boxes = {"patch_artist": True, "boxprops": {"facecolor": colours[-1]}}
-    boxes |= {"medianprops": {"color": "black"}, "showfliers": False, "manage_ticks": False}
-    width = 0.6 * np.diff(levels).min() if len(levels) > 1 else 0.6
-    groups = [values[truth == level] for level in levels]
-    drawn = right.boxplot(groups, positions=levels, widths=width, whis=(5, 95), **boxes)
+    boxes = {"patch_artist": True, "boxprops": {"facecolor": colour}, "showfliers": False}
+    boxes |= {"medianprops": {"color": "black"}, "whis": (5, 95), "manage_ticks": False}
+    width, groups = 0.6 * min(np.diff(levels), default=1), [values[truth == x] for x in levels]
+    drawn = right.boxplot(groups, positions=levels, widths=width, **boxes)
     (perfect,) = right.plot(levels[[0, -1]], levels[[0, -1]], color=GREY, linestyle="--")
-    right.set_title(f"Predicted against true rating ({list(WAYS)[-1]}, K = {K})")
+    right.set_title(f"Predicted against true rating ({way}, K = {K})")
     right.set(xlabel="true rating (stars)", ylabel="predicted rating (stars)")
     right.set_xticks(levels, [f"{level:.3g}" for level in levels])
     words = ["middle half; line: median", "whiskers: 5 % to 95 %", "perfect prediction"]
@@ -615,7 +536,5 @@ if __name__ == "__main__":
         with plt.rc_context():  # Matplotlib's own defaults, whatever the user's are
             plt.rcdefaults()
             main()
-    except ValueError as error:
-        stop(2, error)
-    except MemoryError as error:
-        stop(2, f"not enough memory or threads: {error}")
+    except (ValueError, MemoryError) as error:
+        stop(2, str(error) or "not enough memory")

@@ -65,7 +65,7 @@ def speed(data, repeat):
     """Print a table of ratios, each with the most that it may be."""
     toy = common.read(data / program.INPUTS[0])
     X, Y = (common.read(data / name, ratings=True) for name in program.INPUTS[1:])
-    print(f"{program.cores()} cores, one BLAS thread; medians of {repeat}, predict 5, main.py 3\n")
+    print(f"{program.CORES} cores, one BLAS thread; medians of {repeat}, predict 5, main.py 3\n")
     print("| what | at most | measured |\n|---|---|---|")
     em_rows(X, repeat)
     if sklearn:
@@ -174,7 +174,7 @@ def main_rows(X, data):
 
     def run_busy():
         loop = [sys.executable, "-c", "while True: pass"]
-        loops = [subprocess.Popen(loop) for _ in range(program.cores())]
+        loops = [subprocess.Popen(loop) for _ in range(program.CORES)]
         try:
             run_main()
         finally:
@@ -215,7 +215,7 @@ def read_ratings(path):
 
 def errors(X):
     """Yield the name and the error of each way to predict the ratings of X that main.py hides."""
-    tenths = program.hidden_tenths(X)
+    tenths = common.hidden_tenths(X)
     if not tenths:
         raise ValueError("expected at least 10 ratings, to hide a tenth of them")
     truth = X.take(np.concatenate(tenths))
@@ -225,7 +225,7 @@ def errors(X):
         for K in [K for K in program.NETFLIX_K if K <= len(X)]:
             parts = [program.predict(X, range(5), K, (way, tenth)) for tenth in tenths]
             squares[K] = (np.concatenate(parts) - truth) ** 2
-        K = program.smallest_good(squares)
+        K = common.smallest_good(squares)
         error = np.sqrt(squares[K].mean())
         yield f"{name}, with the K that main.py's rule picks for it", f"{error:.3f} (K = {K})"
     if surprise is None:

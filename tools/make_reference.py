@@ -10,6 +10,7 @@ numbers of 50 digits. NumPy only draws the first means and prints. test.py uses 
 import argparse
 import sys
 from decimal import Decimal, getcontext
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,40 @@ def fill_matrix(X, mu, var, p):
         ]
         for u, row in enumerate(X)
     ]
+
+
+def predict(X, K, seeds):
+    """em.predict, which is ours and not in test_solutions.txt: here for test.py."""
+    given = {(u, l): row[l] for u, row in enumerate(X) for l in rated(row)}
+    total = {(u, l): 0 for u, row in enumerate(X) for l in range(len(row))}
+    for seed in seeds:
+        draw = np.random.RandomState(seed)
+        x_hat = dict.fromkeys(total, sum(given.values()) / len(given))
+        for number in range(20):
+            turn = slice(None, None, -1 if number % 2 else 1)  # a row is a movie, a column a user
+            rest = {at[turn]: x - x_hat[at] for at, x in given.items()}
+            var = sum(x**2 for x in rest.values()) / len(given)
+            n, d = (len(X), len(X[0]))[turn]
+            starts = draw.choice(n, min(K, n), replace=False)
+            mu = [[rest.get((i, l), Decimal(0)) for l in range(d)] for i in starts]
+            p, post = [1 / Decimal(len(mu))] * len(mu), [None] * n
+            for _ in range(3):
+                for i in range(n):
+                    mine = [(l, rest[i, l]) for l in range(d) if (i, l) in rest]
+                    f = [sum(m[l] * x - m[l] ** 2 / 2 for l, x in mine) / var for m in mu]
+                    f = [f_j + (p_j + Decimal("1e-16")).ln() for f_j, p_j in zip(f, p)]
+                    parts = [f_j.exp() for f_j in f]
+                    post[i] = [part / sum(parts) for part in parts]
+                p = [sum(row[j] for row in post) / n for j in range(len(mu))]
+                for j, l in product(range(len(mu)), range(d)):
+                    mine = [(post[i][j], rest[i, l]) for i in range(n) if (i, l) in rest]
+                    mu[j][l] = sum(w * x for w, x in mine) / (sum(w for w, _ in mine) + Decimal(15))
+            for i, l in product(range(n), range(d)):
+                x_hat[(i, l)[turn]] += sum(w * m[l] for w, m in zip(post[i], mu))
+        total = {at: total[at] + x_hat[at] / len(seeds) for at in total}
+    least, most = min(given.values()), max(given.values())
+    guess = {at: min(max(x, least), most) for at, x in total.items()} | given
+    return [[guess[u, l] for l in range(len(row))] for u, row in enumerate(X)]
 
 
 def solutions(X, X_gold):
