@@ -172,8 +172,7 @@ class Fit(NamedTuple):
 def fit(model, X, K, seed, Y=None):
     """The Fit of a model to X."""
     trace = []
-    watch = [trace.append] * WATCH[model]
-    mixture, post, score = model.run(X, *common.init(X, K, seed), *watch)
+    mixture, post, score = model.run(X, *common.init(X, K, seed), *[trace.append] * WATCH[model])
     bic = np.nan if model is kmeans else common.bic(X, mixture, score)
     rmse = np.nan if Y is None else common.rmse(model.fill_matrix(X, mixture), Y)
     return Fit(seed, mixture, post, trace, score, bic, rmse)
@@ -308,19 +307,20 @@ def say_what_is_left_out(toy, Y):
 
 def check_outputs(options):
     """Make the folder of the pictures; ValueError where a file could not be written later."""
-    outputs, fill = [("--plots", options.plots / picture) for picture in PICTURES], options.fill
-    if fill is not None:
-        others = [path for _, path in outputs] + [options.data / name for name in INPUTS]
-        if os.path.realpath(fill) in map(os.path.realpath, others):
-            raise ValueError(f"--fill: expected a file of its own, got {fill}")
-        if "em.predict" not in WAYS:
-            raise ValueError("--fill: expected an em.py with a function predict")
-        outputs.append(("--fill", fill))
+    pictures, fill = [options.plots / picture for picture in PICTURES], options.fill
     option, path = "--plots", options.plots
     try:
         path.mkdir(exist_ok=True)
-        for option, path in outputs:
+        for path in pictures:
             check_writable(path)
+        option, path = "--fill", fill
+        if fill is not None:
+            others = pictures + [options.data / name for name in INPUTS]
+            if os.path.realpath(fill) in map(os.path.realpath, others):
+                raise ValueError(f"--fill: expected a file of its own, got {fill}")
+            if "em.predict" not in WAYS:
+                raise ValueError("--fill: expected an em.py with a function predict")
+            check_writable(fill)
     except OSError as error:
         raise ValueError(f"{option}: cannot write {path}: {error.strerror}") from error
 

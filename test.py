@@ -633,7 +633,7 @@ class Steps(Ours):
                 var = np.full(2, var or (two**2).sum(axis=1).max() / 4e7)  # f of two users at mu
                 top = 2 * math.log(0.5) - (two != 0).sum() / 2 * math.log(2 * math.pi * var[0])
                 ll = model.estep(two, GaussianMixture(two, var, np.full(2, 0.5)))[1]
-                self.assertLessEqual(ll, top + 1e-9 * abs(top), "a squared distance below 0")
+                self.assertLessEqual(ll, top + 1e-12 * abs(top), "a squared distance below 0")
 
     def test_ties_go_to_the_lowest_index(self):
         for seed in range(20):  # whole numbers: these distances are exact, and many are equal
