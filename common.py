@@ -304,7 +304,7 @@ def read(path: str | Path, ratings: bool = False) -> np.ndarray:
 
 
 def write_ratings(path: str | Path, X: np.ndarray, X_pred: np.ndarray) -> None:
-    """Write (n, d) ratings as they are, where there are none those of X_pred, rounded."""
+    """Write a user a line: (n, d) ratings X as they are, where X is 0 those of X_pred, rounded."""
     rounded = np.clip(np.round(X_pred, decimals(X) + 1), X_pred.min(), X_pred.max())
     with open(path, "w", encoding="ascii") as file:
         for row in np.where(X != 0, X, rounded):

@@ -82,7 +82,7 @@ def found(seed):
     truth = em.run(X, em.mstep(X, post, common.init(X, K)[0]), post)[2]
     best = [max(lls[:5]), max(lls), truth]
 
-    tenth = program.hidden_tenths(X)[0]
+    tenth = common.hidden_tenths(X)[0]
     predicted, stars = program.predict(X, range(5), K, ("em.predict", tenth)), complete.flat[tenth]
     means = np.array([predicted[stars == star].mean() for star in range(1, 6)])
     ok = np.ptp(best) < 1 and picked == [K, K] and np.diff(means).min() > 0
