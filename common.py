@@ -19,7 +19,7 @@ COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 # Larger numbers and smaller variances are refused: a squared distance over a variance could
 # overflow, and a posterior become NaN.
 LARGEST, SMALLEST_VARIANCE = 1e50, 1e-100
-LARGEST_RATING = 1e6  # the course's least variance, 0.25, would mean nothing beyond
+LARGEST_RATING = 1e6  # em's steps are tested up to here; larger ratings have to be rescaled
 
 
 class GaussianMixture(NamedTuple):
@@ -314,7 +314,7 @@ def write_ratings(path: str | Path, X: np.ndarray, X_pred: np.ndarray) -> None:
 def decimals(X):
     """The decimals of an error: 3 on 1 to 5 stars, fewer on a larger scale, more on a smaller."""
     spread = np.ptp(X[X > 0]) or X.max()
-    return int(np.clip(3 - np.floor(np.log10(spread)), 0, 15))
+    return int(np.clip(3 - np.floor(np.log10(spread)), 0, 300))
 
 
 def number(word):

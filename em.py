@@ -23,7 +23,7 @@ class Ratings(NamedTuple):
 
 
 def prepare(X: np.ndarray) -> Ratings:
-    """What no iteration changes of (n, d) ratings up to 1e6; all but predict take it as X, too."""
+    """Compute what no iteration changes of (n, d) ratings; all but predict take it in place of X."""
     if isinstance(X, Ratings):
         return X
     X = common.finite_array("X", X, (None, None), common.LARGEST_RATING)

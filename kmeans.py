@@ -1,6 +1,6 @@
 """K-means: every point belongs wholly to the cluster whose mean is nearest.
 
-The M-step, mstep(X, post) -> mixture, cost, is common.mstep, as naive EM's is; errors are as there.
+The M-step, mstep(X, post) -> mixture, cost, is common.mstep; errors are as in common.py.
 """
 
 from collections.abc import Callable

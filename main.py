@@ -38,6 +38,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # python -I leav
 try:
     import argparse
     import contextlib
+    import inspect
     import shutil
     import tempfile
     from functools import partial
@@ -53,6 +54,7 @@ try:
     import em
     import kmeans
     import naive_em
+    from common import COLOURS
 except (ImportError, OSError, UnicodeError) as error:
     library = (getattr(error, "name", None) or "").split(".")[0]
     known = "No module" not in str(error) or library in ("common", "em", "kmeans", "naive_em")
@@ -60,13 +62,14 @@ except (ImportError, OSError, UnicodeError) as error:
 
 
 def main():
-    """Run the four steps; each prints its table and saves its pictures."""
+    """Run the four steps, which print tables and save pictures."""
     options = arguments()
     toy, toy_Ks, X, Y, Ks = inputs(options)
     check_outputs(options)
     say_what_is_left_out(toy, Y)
     if toy is not None:
-        step_naive_em(toy, toy_Ks, options, step_kmeans(toy, toy_Ks, options.seeds))
+        clusters = step_kmeans(toy, toy_Ks, options.seeds)
+        step_naive_em(toy, toy_Ks, options, clusters)
     step_em(X, Y, Ks, options)
     K = step_prediction(X, Ks, options)
     if options.fill is not None:
@@ -128,7 +131,7 @@ def step_em(X, Y, Ks, options):
 
 def step_prediction(X, Ks, options):
     """Step 4: the error on ratings that were hidden from the fit. Returns the K to predict with."""
-    tenths, count = common.hidden_tenths(X), np.count_nonzero(X)
+    tenths, count, used = common.hidden_tenths(X), np.count_nonzero(X), list(WAYS)[-1]
     if not tenths:
         show(f"\nPrediction: {count} ratings are too few to hide a tenth; no error is known.")
         return Ks[0]
@@ -146,7 +149,7 @@ def step_prediction(X, Ks, options):
     squares = {K: (rows[-1] - truth) ** 2 for K, rows in predicted.items()}
     K, (error, uncertainty) = common.smallest_good(squares), common.promise(squares)
     write_whole(options.plots / PREDICTIONS, draw_predictions(predicted, K, truth).savefig)
-    show(f"Smallest K whose error ({way}) is within one standard error of the best: {K}.")
+    show(f"Smallest K whose error ({used}) is within one standard error of the best: {K}.")
     show(f"Expect {error:.{digits}f} +- {uncertainty:.{digits}f} stars (+-: standard error) for")
     show("ratings given like the others, and more for users or movies with few ratings.")
     return K
@@ -163,16 +166,16 @@ class Fit(NamedTuple):
     seed: int
     mixture: common.GaussianMixture
     post: np.ndarray  # (n, K)
-    trace: list  # after every iteration: K-means' cost, or EM's log-likelihood in nats
-    score: float  # the last of them
+    trace: list  # EM's log-likelihood in every iteration, in nats; may be empty
+    score: float  # K-means' cost, or a log-likelihood in nats
     bic: float  # in nats; NaN for K-means
     rmse: float  # the course's, in stars; NaN where it is not known
 
 
 def fit(model, X, K, seed, Y=None):
     """The Fit of a model to X."""
-    trace = []
-    mixture, post, score = model.run(X, *common.init(X, K, seed), *[trace.append] * WATCH[model])
+    trace, start = [], common.init(X, K, seed)
+    mixture, post, score = model.run(X, *start, *[trace.append] * (model in WATCHED))
     bic = np.nan if model is kmeans else common.bic(X, mixture, score)
     rmse = np.nan if Y is None else common.rmse(model.fill_matrix(X, mixture), Y)
     return Fit(seed, mixture, post, trace, score, bic, rmse)
@@ -184,7 +187,7 @@ def best_of(fits, sign=1):
 
 
 # What the course does not ask for, a student's module may lack: watch, em.predict.
-WATCH = {m: "watch" in m.run.__code__.co_varnames for m in (kmeans, naive_em, em)}
+WATCHED = [em] if "watch" in inspect.signature(em.run).parameters else []
 WAYS = {"course": "em.fill_matrix, from the seed of the best log-likelihood"}
 if hasattr(em, "predict"):
     WAYS["em.predict"] = "twenty small mixtures, each of what is still unexplained"
@@ -208,10 +211,7 @@ def progress(line):
 
 
 def sweep(name, job, Ks, variants):
-    """Yield every K and [job(K, variant) for all variants], as soon as they are there.
-
-    NumPy lets other threads run during its products; they are daemons: Ctrl-C waits for none.
-    """
+    """Yield every K and [job(K, variant) for all variants], as soon as they are there."""
     calls = [(K, variant) for K in Ks for variant in variants]
     try:
         pool = ThreadPool(min(CORES, len(calls)))
@@ -269,7 +269,7 @@ def inputs(options):
     X, Y, toy, toy_Ks = common.read(path, ratings=True), None, None, []
     # Few columns, nothing missing, and numbers that only identifiers reach
     if X.shape[1] in (3, 4) and X.all() and X[:, :2].max() > 5 * X[:, 2].max():
-        got = "what looks like `user item rating` lines, of which the README makes the matrix"
+        got = "what looks like `user item rating` lines: the README makes the matrix of them"
         raise ValueError(f"{path}: expected a user per line and a movie per column, got {got}")
     if os.path.lexists(complete):
         Y = common.read(complete, ratings=True)
@@ -299,8 +299,8 @@ def say_what_is_left_out(toy, Y):
     if Y is None:
         show("There is no netflix_complete.txt: the course's RMSE is not known.")
     elif unknown := np.count_nonzero(Y == 0):
-        show(f"{unknown} entries of netflix_complete.txt are unknown: the course counts 0 stars.")
-    lacks = ["watch"] * (not WATCH[em]) + ["predict"] * ("em.predict" not in WAYS)
+        show(f"{unknown} entries of netflix_complete.txt are unknown: the RMSE takes 0 stars.")
+    lacks = ["watch"] * (not WATCHED) + ["predict"] * ("em.predict" not in WAYS)
     if lacks:
         show(f"Your em.py has no {' and no '.join(lacks)}: what needs it is left out.")
 
@@ -376,7 +376,7 @@ def show(line):
 
 # Pictures: data in, a figure out. A score has the same colour in all of them.
 
-LL_COLOUR, COURSE_COLOUR, RMSE_COLOUR, PREDICT_COLOUR, _, BIC_COLOUR = common.COLOURS[:6]
+LL_COLOUR, COURSE_COLOUR, RMSE_COLOUR, PREDICT_COLOUR, _, BIC_COLOUR = COLOURS[:6]
 GREY = "0.6"  # for comparison: the other seeds, a perfect prediction
 
 
@@ -409,7 +409,7 @@ def animate(path, toy, K, seed):
         steps.append((mixture, *naive_em.estep(toy, mixture)))
         mixture = naive_em.mstep(toy, steps[-1][1])
     figure, writer = plt.Figure(figsize=(6, 4.4)), PillowWriter(fps=2)
-    ax, margin = figure.subplots(), 0.4 * toy.std()
+    ax, margin = figure.subplots(), 0.4 * toy.std() or 1
     (left, low), (right, high) = toy.min(axis=0) - margin, toy.max(axis=0) + margin
     with writer.saving(figure, path, dpi=80):
         for i in np.unique(np.geomspace(1, len(steps), 16).round().astype(int)) - 1:
@@ -503,7 +503,7 @@ def draw_predictions(predicted, K, truth):
     figure = plt.Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     colours = [COURSE_COLOUR, PREDICT_COLOUR][: len(WAYS)]
-    for i, (way, colour) in enumerate(zip(WAYS, colours)):
+    for i, (way, colour) in enumerate(zip(WAYS, colours)):  # the last one is used to predict
         errors = [common.rmse(rows[i], truth) for rows in predicted.values()]
         left.plot(list(predicted), errors, "o-", color=colour, label=way)
     left.axvline(K, color="black", linestyle=":", label=f"K = {K}, used to predict")
