@@ -23,7 +23,7 @@ class Ratings(NamedTuple):
 
 
 def prepare(X: np.ndarray) -> Ratings:
-    """Compute what no iteration changes of (n, d) ratings; all but predict take it in place of X."""
+    """Compute what no iteration changes of (n, d) ratings; all but predict take it for X."""
     if isinstance(X, Ratings):
         return X
     X = common.finite_array("X", X, (None, None), common.LARGEST_RATING)
