@@ -157,7 +157,7 @@ def promise(squares: dict[int, np.ndarray]) -> tuple[float, float]:
 
     The best of several K looks better than it is, so each tenth has the K that the others pick.
     """
-    tenth = np.arange(len(list(squares.values())[0])) % 10
+    tenth = np.arange(len(next(iter(squares.values())))) % 10
     judged = np.zeros(len(tenth))
     for i in range(10):
         K = smallest_good({K: square[tenth != i] for K, square in squares.items()})
