@@ -837,10 +837,10 @@ class Checks(Ours):
         ]:
             path.write_bytes(content.replace("\ufffd", "\udc89").encode(errors="surrogateescape"))
             self.refuses(rf"\S*some_data.txt{ends}", common.read, path, *ratings_only)
-        X, guess = np.array([[4, 0, 0], [5, 1 / 3, 0]]), np.array([[0, 7 / 3, 0.33334], [0, 0, 5]])
+        X, guess = np.array([[4, 0, 0], [5, 1 / 3, 0]]), np.array([[0, 8 / 3, 0.33334], [0, 0, 5]])
         common.write_ratings(path, X, np.where(X != 0, X, guess))
-        self.assertEqual(path.read_text(), "4 2.3333 0.3333333333333333\n5 0.3333333333333333 5\n")
-        scales = [common.decimals(x * np.array([0, 1, 6])) for x in (1, 1e5, 1e-9, 1e-310)]
+        self.assertEqual(path.read_text(), "4 2.6667 0.3333333333333333\n5 0.3333333333333333 5\n")
+        scales = [common.decimals(x * np.array([0, 5, 14])) for x in (1, 1e5, 1e-9, 1e-310)]
         self.assertEqual(scales + [common.decimals(np.array([0, 20, 20]))], [3, 0, 12, 300, 2])
         path.unlink()
         self.refuses(r"cannot read \S*some_data.txt: No such file or directory", common.read, path)
