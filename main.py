@@ -96,12 +96,7 @@ def step_naive_em(toy, Ks, options, clusters):
     show(f"\nNaive EM on toy_data.txt: {len(toy)} points, number of seeds: {len(options.seeds)}")
     show("BIC: log-likelihood - (number of parameters / 2) log n; larger is better")
     show("  K    log-likelihood               BIC  seed")
-    table, best = {}, {}
-    for K, fits in sweep("Naive EM", partial(fit, naive_em, toy), Ks, options.seeds):
-        table[K], best[K] = fits, best_of(fits)
-        show(f"{K:3} {best[K].score:17.4f} {best[K].bic:17.4f} {best[K].seed:5}")
-    K = max(best, key=lambda K: best[K].bic)
-    show(f"BIC picks K = {K}.")
+    table, best, K = bic_table("Naive EM", partial(fit, naive_em, toy), Ks, options.seeds)
     write_whole(options.plots / TOY, draw_toy(toy, clusters, best).savefig)
     write_whole(options.plots / TOY_EM, partial(animate, toy=toy, K=K, seed=best[K].seed))
     title = "Naive EM on the toy data: how many components?"
@@ -115,13 +110,7 @@ def step_em(X, Y, Ks, options):
     show(f"Ratings given: {np.count_nonzero(X)} ({np.mean(X != 0):.1%} of the entries)")
     show("RMSE: the course's, in stars, over every entry of netflix_complete.txt")
     show("  K    log-likelihood               BIC  seed  iterations      RMSE")
-    table, best = {}, {}
-    for K, fits in sweep("EM", partial(fit, em, X, Y=Y), Ks, seeds):
-        table[K], best[K] = fits, (top := best_of(fits))
-        ends = f"{len(top.trace) or '-':>11} {'-' if Y is None else f'{top.rmse:.4f}':>9}"
-        show(f"{K:3} {top.score:17.4f} {top.bic:17.4f} {top.seed:5} {ends}")
-    K = max(best, key=lambda K: best[K].bic)
-    show(f"BIC picks K = {K}.")
+    table, best, K = bic_table("EM", partial(fit, em, X, Y=Y), Ks, seeds)
     title = "EM on the ratings: how many user types?"
     write_whole(options.plots / SELECTION, draw_selection(title, table, best, K).savefig)
     if best[K].trace:
@@ -186,6 +175,18 @@ def best_of(fits, sign=1):
     return max(fits, key=lambda fit: float(f"{sign * fit.score:.10e}"))
 
 
+def bic_table(name, job, Ks, seeds):
+    """Print the best Fit of every K; return {K: fits}, {K: the best of them} and the BIC's K."""
+    table, best = {}, {}
+    for K, fits in sweep(name, job, Ks, seeds):
+        table[K], best[K] = fits, (top := best_of(fits))
+        ends = f" {len(top.trace) or '-':>11} {'-' if np.isnan(top.rmse) else f'{top.rmse:.4f}':>9}"
+        show(f"{K:3} {top.score:17.4f} {top.bic:17.4f} {top.seed:5}" + ends * (name == "EM"))
+    K = max(best, key=lambda K: best[K].bic)
+    show(f"BIC picks K = {K}.")
+    return table, best, K
+
+
 # What the course does not ask for, a student's module may lack: watch, em.predict.
 WATCHED = [em] if "watch" in inspect.signature(em.run).parameters else []
 WAYS = {"course": "em.fill_matrix, from the seed of the best log-likelihood"}
@@ -243,7 +244,6 @@ def arguments():
     """The command line's options."""
     parser = argparse.ArgumentParser(
         description="K-means and EM on toy data, then EM on movie ratings: tables and pictures.",
-        epilog="Exit status: 0, 2 on bad input (with one line that says what), 130 on Ctrl-C.",
         allow_abbrev=False,
     )
     parser.error = lambda message: stop(2, message.removeprefix("argument "))
