@@ -39,7 +39,6 @@ try:
     import argparse
     import contextlib
     import inspect
-    import shutil
     import tempfile
     from functools import partial
     from multiprocessing.pool import ThreadPool
@@ -300,8 +299,7 @@ def say_what_is_left_out(toy, Y):
         show("There is no netflix_complete.txt: the course's RMSE is not known.")
     elif unknown := np.count_nonzero(Y == 0):
         show(f"{unknown} entries of netflix_complete.txt are unknown: the RMSE takes 0 stars.")
-    lacks = ["watch"] * (not WATCHED) + ["predict"] * ("em.predict" not in WAYS)
-    if lacks:
+    if lacks := ["watch"] * (not WATCHED) + ["predict"] * ("em.predict" not in WAYS):
         show(f"Your em.py has no {' and no '.join(lacks)}: what needs it is left out.")
 
 
@@ -327,39 +325,41 @@ def check_outputs(options):
 
 def check_writable(path):
     """Raise OSError with the reason where no file can be put at path."""
+    real, mounts = Path(os.path.realpath(path)), []
+    with contextlib.suppress(OSError):  # Linux alone has this file, with \040 for a space
+        lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+        mounts = [line.split()[4].encode("ascii", "backslashreplace") for line in lines]
     with contextlib.suppress(FileNotFoundError):
-        if path.stat() and not path.is_file():
+        file, folder = real.stat(), real.parent.stat()
+        if not real.is_file():
             raise OSError(0, "it is not a file")
-        open(path, "r+b").close()
-        return replace(path, partial(shutil.copy2, path))  # what is mounted there would refuse it
-    tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(path))).close()
+        open(real, "r+b").close()
+        sticky = folder.st_mode & 0o1000 and os.geteuid() not in (0, folder.st_uid, file.st_uid)
+        if sticky or str(real) in [mount.decode("unicode_escape") for mount in mounts]:
+            raise OSError(0, "it can be written but not replaced (mounted, or another user's)")
+    tempfile.TemporaryFile(dir=real.parent).close()
 
 
 def write_whole(path, write):
-    """Have write(temporary path) make a file, put it in the place of path, and say so."""
+    """Have write(temporary path) make a file beside path, put it in its place, and say so."""
     try:
-        replace(path, write)
+        real = Path(os.path.realpath(path))  # write what a link names, not the link
+        temporary = real.with_name(f".{os.urandom(8).hex()}.part{path.suffix[-4:]}")
+        PARTS.add(temporary)
+        try:
+            temporary.touch()
+            if real.exists():
+                temporary.chmod(real.stat().st_mode & 0o777)
+            write(temporary)
+            os.replace(temporary, real)
+        finally:
+            temporary.unlink(missing_ok=True)
+            PARTS.discard(temporary)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror}") from error
     with contextlib.suppress(ValueError, OSError):  # not below this folder, or it was deleted
         path = path.relative_to(Path.cwd())
     show(f"Saved {path}")
-
-
-def replace(path, write):
-    """Have write(temporary path) make a file beside path, and put it in its place."""
-    real = Path(os.path.realpath(path))  # write what a link names, not the link
-    temporary = real.with_name(f".{os.urandom(8).hex()}.part{real.suffix[-4:]}")
-    PARTS.add(temporary)
-    try:
-        temporary.touch()
-        if real.exists():
-            temporary.chmod(real.stat().st_mode & 0o777)
-        write(temporary)
-        os.replace(temporary, real)
-    finally:
-        temporary.unlink(missing_ok=True)
-        PARTS.discard(temporary)
 
 
 def show(line):
