@@ -1,7 +1,7 @@
-"""EM for a mixture of spherical Gaussians on a rating matrix with holes.
+"""EM for a mixture of spherical Gaussians on a rating matrix with missing entries.
 
 X[u, l] is user u's rating of movie l, 0 where there is none. C_u are the movies that u rated, and
-delta(l, C_u) is 1 where u rated l, else 0. Errors are as in common.py.
+delta(l, C_u) is 1 where u rated l, else 0. A component of the mixture is a type of user.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,26 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-import common
 from common import GaussianMixture
-
-
-class Ratings(NamedTuple):
-    """Ratings, and what the steps need of them and no iteration changes."""
-
-    X: np.ndarray  # (n, d): ratings, 0 where missing
-    rated: np.ndarray  # (n, d): delta(l, C_u), 1. where u rated l, else 0.
-    sizes: np.ndarray  # (n,): |C_u|
-    squares: np.ndarray  # (n,): ||x_Cu||^2
-
-
-def prepare(X: np.ndarray) -> Ratings:
-    """Compute what no iteration changes of (n, d) ratings; all but predict take it for X."""
-    if isinstance(X, Ratings):
-        return X
-    X = common.finite_array("X", X, (None, None), common.LARGEST_RATING)
-    rated = (X != 0).astype(float)
-    return Ratings(X, rated, rated.sum(axis=1), np.einsum("ul,ul->u", X, X))
 
 
 def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
@@ -44,17 +25,17 @@ def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
         post: (n, K) array, exp(f - logsumexp_j f); every row sums to 1
         ll: float, sum_u logsumexp_j f, in nats
     """
-    X, rated, sizes, squares = prepare(X)
-    mixture = common.check_mixture(mixture, X.shape[1])
-    mu, var, p = mixture.mu, mixture.var[:, None], mixture.p[:, None]
-    # ||x - mu||^2 = ||x||^2 + ||mu||^2 - 2 x.mu over C_u: two products. They, and f, are (K, n):
-    # faster, because each type's numbers are contiguous.
-    lengths = squares + mu**2 @ rated.T
-    distance = np.maximum(lengths - 2 * mu @ X.T, 0)
-    for j in np.flatnonzero((lengths > 1e8 * var).any(axis=1)):  # where rounding would show
-        distance[j] = ((X - mu[j]) ** 2 * rated).sum(axis=1)
-    f = np.log(p + 1e-16) - sizes / 2 * np.log(2 * np.pi * var) - distance / (2 * var)
-    return common.post_and_ll(f.T)
+    X, delta, n_rated, squares = prepare(X)
+    mu = mixture.mu
+    var = mixture.var[:, None]
+    p = mixture.p[:, None]
+    # ||x - mu||^2 = ||x||^2 - 2 x.mu + ||mu||^2 over C_u: two products. They, and f, are (K, n):
+    # faster, because each type's numbers are contiguous. Rounding may leave them a little below 0.
+    distance = np.maximum(squares - 2 * mu @ X.T + mu**2 @ delta.T, 0)
+    f = np.log(p + 1e-16) - n_rated / 2 * np.log(2 * np.pi * var) - distance / (2 * var)
+    ll = np.logaddexp.reduce(f, axis=0)  # (n,): logsumexp_j f, of each user
+    post = np.exp(f - ll).T
+    return post, float(ll.sum())
 
 
 def mstep(
@@ -72,27 +53,24 @@ def mstep(
     Args:
         X: (n, d) ratings, 0 where missing
         post: (n, K) array of posteriors
-        mixture: GaussianMixture, the previous one
-        min_variance: the least variance, in squared stars; finite and positive
+        mixture: GaussianMixture of K types, the previous one
+        min_variance: the least variance, in squared stars
 
     Returns:
         mixture: the new GaussianMixture; a type whose users have no rating keeps its variance
     """
-    X, rated, sizes, squares = prepare(X)
-    mixture = common.check_mixture(mixture, X.shape[1])
-    post = common.check_post(post, len(X), len(mixture.mu))
-    min_variance = common.positive("min_variance", min_variance, ())
-    total, count = post.T @ X, post.T @ rated  # the two sums over the users in mu_jl
-    # Rounding may leave a count of 1 a little below 1; the tolerance makes the result independent
-    # of the BLAS and of the order of the users.
-    mu = np.where(count >= 1 - 1e-9, total / np.maximum(count, 0.5), mixture.mu)
-    # sum_u post ||x - mu||^2, expanded, from the sums above
-    size, length = sizes @ post, squares @ post  # sum_u post |C_u|, sum_u post ||x_Cu||^2
-    sse = length + (mu * (mu * count - 2 * total)).sum(axis=1)
-    for j in np.flatnonzero(length > 1e8 * np.maximum(sse, min_variance * size)):
-        sse[j] = post[:, j] @ ((X - mu[j]) ** 2 * rated).sum(axis=1)  # as in the E-step
-    var = np.maximum(min_variance, sse / np.where(size > 0, size, 1))
-    return GaussianMixture(mu, np.where(size > 0, var, mixture.var), post.sum(axis=0) / len(X))
+    X, delta, n_rated, squares = prepare(X)
+    total = post.T @ X  # (K, d): the numerators of mu
+    count = post.T @ delta  # (K, d): its denominators
+    enough = count >= 1 - 1e-9  # rounding may leave a count of 1 a little below 1
+    mu = mixture.mu.copy()
+    mu[enough] = total[enough] / count[enough]
+    # sum_u post ||x_Cu - mu_Cu||^2, expanded as in the E-step, from the sums above
+    sse = squares @ post + (mu**2 * count - 2 * mu * total).sum(axis=1)
+    rated_by_type = n_rated @ post  # (K,): sum_u post[u, j] |C_u|
+    tiny = 1e-100  # no more than a rounding error, unless a type's users have no rating
+    var = (sse + tiny * mixture.var) / (rated_by_type + tiny)
+    return GaussianMixture(mu, np.maximum(var, min_variance), post.mean(axis=0))
 
 
 def run(
@@ -121,7 +99,7 @@ def run(
         mixture = mstep(X, post, mixture)
         if watch is not None:
             watch(ll)
-        if ll - old_ll <= 1e-6 * abs(ll):
+        if not ll - old_ll > 1e-6 * abs(ll):  # so written, it also ends on a NaN
             return mixture, post, ll
         old_ll = ll
 
@@ -136,71 +114,250 @@ def fill_matrix(X: np.ndarray, mixture: GaussianMixture) -> np.ndarray:
     Returns:
         X_pred: (n, d) array, sum_j post[u, j] mu_jl where X is 0, elsewhere X itself, in stars
     """
-    ratings = prepare(X)
-    post, _ = estep(ratings, mixture)
-    X_pred = post @ mixture.mu
-    np.copyto(X_pred, ratings.X, where=ratings.X != 0)
-    return X_pred
+    post, _ = estep(X, mixture)
+    return np.where(X == 0, post @ mixture.mu, X)
 
 
-def predict(X: np.ndarray, K: int, seeds: Iterable[int] = range(5)) -> np.ndarray:
-    """Predict every missing rating by twenty small mixtures, each fitted to what is unexplained.
+class Ratings(NamedTuple):
+    """Ratings, and what the steps need of them and no iteration changes.
 
-    The predictions x_hat start as the mean of all given ratings. A round fits K types to the
-    residuals x_ul - x_hat_ul, by three iterations of EM from K of the rows, and adds what they
-    predict, sum_j post[u, j] mu_jl, to x_hat; the rows are users in one round and movies in the
-    next. The result is the mean over the seeds. (Stagewise additive modelling: J. Friedman, Greedy
-    Function Approximation, Annals of Statistics 29, 2001.) With x for the residuals:
+    The expanded distances cancel digits: log-likelihoods are exact to 1e-6 of their size for
+    ratings up to 1000, and to 1e-4 up to 1e6.
+    """
+
+    X: np.ndarray  # (n, d): ratings, 0 where missing
+    delta: np.ndarray  # (n, d): delta(l, C_u), 1. where u rated l, else 0.
+    n_rated: np.ndarray  # (n,): |C_u|
+    squares: np.ndarray  # (n,): ||x_Cu||^2
+
+
+def prepare(X: np.ndarray | Ratings) -> Ratings:
+    """The Ratings of (n, d) ratings X: run makes them once, for all its steps."""
+    if isinstance(X, Ratings):
+        return X
+    X = np.asarray(X, dtype=float)
+    delta = (X != 0).astype(float)
+    squares = np.einsum("ul,ul->u", X, X)
+    return Ratings(X, delta, delta.sum(axis=1), squares)
+
+
+# Ours, beyond the course: predictions
+
+PULL = 15  # a type's mean is pulled towards 0 as if by this many more residuals of 0
+CLOSING_TYPES = 24  # types in each mixture of multinomials
+
+
+def predict(X: np.ndarray, K: int = 4, seeds: Iterable[int] = range(10)) -> np.ndarray:
+    """Predict every missing rating by twenty rounds of small mixtures.
+
+    The predictions x_hat start as the mean of the given ratings. A round sorts the rows, users and
+    movies in turn, into types, and adds to x_hat what the types predict of the residuals
+    x_ul - x_hat_ul. (Stagewise additive modelling, or boosting: J. Friedman, Greedy Function
+    Approximation, Annals of Statistics 29, 2001.) Every round fits one mixture for each seed, by
+    three iterations of EM, and adds the mean of their predictions.
+
+    In the first 16 rounds the types are K Gaussians on the residuals. For rows that are users,
+    with x for the residuals and var for their mean square:
 
         f(u, j) = log(p_j + 1e-16) + sum_(l in C_u) (mu_jl x_ul - mu_jl^2 / 2) / var
+        post    = exp(f - logsumexp_j f)
+        p_j     = sum_u post[u, j] / n
         mu_jl   = sum_u post[u, j] delta(l, C_u) x_ul / (sum_u post[u, j] delta(l, C_u) + 15)
+        x_hat_ul grows by sum_j post[u, j] mu_jl
 
-    This is ours, not the course's, and not estep and mstep: every type has the same variance, the
-    mean square of the residuals (with one of its own, types would differ by how noisy their users
-    are, not by taste), and means are pulled towards 0, as by 15 more residuals of 0, a Gaussian
-    prior (or a round would fit the noise of a few ratings).
+    In the last four they are 24 multinomials on events e, E_ue being 1 where e happened to user u,
+    else 0: first "rated movie l" and "did not rate it", then "rated l above the mean of all
+    ratings" and "rated l, but not above it":
+
+        f(u, j)  = log(p_j + 1e-16) + sum_e E_ue log theta_je
+        theta_je = (sum_u post[u, j] E_ue + few_e) / (the same, summed over the events)
+        few_e    = 5 sum_u E_ue / n + 0.01
+
+    with post, p, mu and x_hat as above. (A mixture of multinomials, fitted to documents as counts
+    of words: K. Nigam et al., Text Classification from Labeled and Unlabeled Documents using EM,
+    Machine Learning 39, 2000.)
+
+    Which movies were rated tells something, because people choose what they watch: the same movies
+    chosen mean a similar taste (on ratings that are not missing at random: B. Marlin et al.,
+    Collaborative Filtering and the Missing at Random Assumption, UAI 2007). The means are pulled
+    towards 0, as a Gaussian prior does, because a mean of a few residuals is mostly their noise.
 
     Args:
         X: (n, d) ratings on any scale, 0 where missing
-        K: number of types, 1 to n; of movies there are at most d
-        seeds: whole numbers, one chain of twenty rounds for each
+        K: types of a mixture of Gaussians, at least 1; no mixture has more types than rows
+        seeds: whole numbers from 0 to 2**32 - 1, at least one; each draws the rows from which its
+            mixtures start
 
     Returns:
-        X_pred: (n, d) array, where X is 0 the prediction, between the smallest and the largest
-            given rating, elsewhere X itself; in the unit of X
+        X_pred: (n, d) array, the prediction where X is 0, between the smallest and the largest
+            given rating; elsewhere X itself; in the unit of X
+
+    Raises:
+        ValueError: X is not a 2-D array of finite numbers or holds no rating, K is below 1, or
+            there are no seeds
     """
-    X = common.finite_array("X", X, (None, None))
-    K, given, seeds = common.whole("K", K, 1, len(X)), X != 0, list(seeds)
-    if not given.any():
-        raise ValueError("X: expected at least one rating, got only zeros (missing)")
-    if not seeds:
+    X = check_ratings(X)
+    if K < 1:
+        raise ValueError(f"K: expected at least 1 type, got {K}")
+    draws = [np.random.RandomState(seed) for seed in seeds]
+    if not draws:
         raise ValueError("seeds: expected at least one, got none")
-    delta, size, noise = given.astype(float), given.sum(), 1e-24 * X.max() ** 2
-    X_pred, x_hat, rest = np.zeros(X.shape), np.empty(X.shape), np.empty(X.shape)
-    for seed in seeds:
-        draw = np.random.RandomState(common.whole("seeds", seed, 0, 2**32 - 1))
-        x_hat[:] = X.sum() / size
-        for of_users in [True, False] * 10:
-            np.subtract(X, x_hat, out=rest)  # the residuals; in place, as X may be large
-            rest *= delta
-            var = np.einsum("ul,ul->", rest, rest) / size
-            if var <= noise:  # nothing but rounding is left
-                break
-            rows, rated = (rest, delta) if of_users else (rest.T, delta.T)
-            types = min(K, len(rows))
-            mu = rows[draw.choice(len(rows), types, replace=False)]
-            p = np.ones(types)  # equal weights; only ratios count
-            for _ in range(3):
-                f = (mu @ rows.T - mu**2 @ rated.T / 2) / var + np.log(p + 1e-16)[:, None]
-                post, _ = common.post_and_ll(f.T)
-                mu = post.T @ rows / (post.T @ rated + 15)
-                p = post.mean(axis=0)
-            left, right = (post, mu) if of_users else (mu.T, post.T)
-            np.matmul(left, right, out=rest)
-            x_hat += rest
-        X_pred += x_hat
-    X_pred /= len(seeds)
-    least, most = X.min(where=given, initial=np.inf), X.max(where=given, initial=-np.inf)
-    np.clip(X_pred, least, most, out=X_pred)
+
+    given = X != 0
+    delta = given.astype(float)
+    mean = X.sum() / given.sum()
+    smallest = X.min(where=given, initial=np.inf)
+    largest = X.max(where=given, initial=-np.inf)
+    users = Rows(X, delta, x_hat=np.full(X.shape, mean), residuals=(X - mean) * delta)
+    movies = Rows(X.T, delta.T, users.x_hat.T, users.residuals.T)
+
+    # A mean square below this is rounding: all ratings are explained.
+    least_var = (1e-12 * max(abs(smallest), abs(largest))) ** 2
+    for _ in range(8):
+        for rows in (users, movies):
+            post = types_by_residuals(rows, K, least_var, draws)
+            add_prediction(rows, post, len(draws))
+
+    post = types_by_choice(delta, np.ones((len(X), 1)), draws)
+    add_prediction(users, post, len(draws))
+    post = types_by_choice(delta.T, np.ones((X.shape[1], 1)), draws)
+    add_prediction(movies, post, len(draws))
+
+    # The tolerance is for a rating that is the mean itself: on another scale, rounding could put
+    # it above.
+    liked = delta * (X - mean > 1e-9 * (largest - smallest))
+    post = types_by_choice(liked, delta, draws)
+    add_prediction(users, post, len(draws))
+    post = types_by_choice(liked.T, delta.T, draws)
+    add_prediction(movies, post, len(draws))
+
+    X_pred = np.clip(users.x_hat, smallest, largest, out=users.x_hat)
     np.copyto(X_pred, X, where=given)
     return X_pred
+
+
+class Rows(NamedTuple):
+    """What the rounds share, with users as rows, or movies: then these are (d, n) views."""
+
+    X: np.ndarray  # (n, d): ratings, 0 where missing
+    delta: np.ndarray  # (n, d): delta(l, C_u), 1. where u rated l, else 0.
+    x_hat: np.ndarray  # (n, d): predictions so far
+    residuals: np.ndarray  # (n, d): X - x_hat where a rating is given, else 0.
+
+
+def types_by_residuals(
+    rows: Rows, K: int, least_var: float, draws: list[np.random.RandomState]
+) -> np.ndarray:
+    """Sort rows into types by their residuals: a mixture of K Gaussians for each draw.
+
+    Args:
+        rows: Rows, n of them
+        K: types of each mixture; n if there are fewer rows
+        least_var: the least variance, in squared units of the ratings
+        draws: B random states, one for each mixture
+
+    Returns:
+        post: (B K, n) array of posteriors, the K types of the first mixture first
+    """
+    residuals = rows.residuals
+    delta = rows.delta
+    K = min(K, len(residuals))
+    var = max((residuals**2).sum() / delta.sum(), least_var)
+    post = start(len(residuals), K, draws)
+    for _ in range(3):
+        p = post.mean(axis=1, keepdims=True)
+        mu = pulled_means(rows, post)
+        f = np.log(p + 1e-16) + (mu @ residuals.T - mu**2 @ delta.T / 2) / var
+        post = posteriors(f, K)
+    return post
+
+
+def types_by_choice(
+    yes: np.ndarray, possible: np.ndarray, draws: list[np.random.RandomState]
+) -> np.ndarray:
+    """Sort rows into types by what was chosen: a mixture of 24 multinomials for each draw.
+
+    E is [yes, possible - yes], and of twice the size; so each product with E is made of one with
+    yes and one with possible.
+
+    Args:
+        yes: (n, d) array, 1. where an event happened, else 0.
+        possible: (n, d) array, 1. where it could have happened, else 0.; or (n, 1) ones, if
+            everywhere
+        draws: B random states, one for each mixture
+
+    Returns:
+        post: (B 24, n) array of posteriors, the 24 types of the first mixture first; fewer types
+            if there are fewer rows
+    """
+    K = min(CLOSING_TYPES, len(yes))
+    few_yes = 5 * yes.mean(axis=0) + 0.01
+    few_no = 5 * (possible.mean(axis=0) - yes.mean(axis=0)) + 0.01
+    post = start(len(yes), K, draws)
+    for _ in range(3):
+        p = post.mean(axis=1, keepdims=True)
+        count_yes = post @ yes
+        theta_yes = few_yes + count_yes
+        theta_no = few_no + (post @ possible - count_yes)
+        total = (theta_yes + theta_no).sum(axis=1, keepdims=True)
+        log_no = np.log(theta_no / total)
+        log_odds = np.log(theta_yes / theta_no)
+        if possible.shape[1] == 1:
+            log_no = log_no.sum(axis=1, keepdims=True)
+        # log theta @ E.T
+        f = np.log(p + 1e-16) + log_odds @ yes.T + log_no @ possible.T
+        post = posteriors(f, K)
+    return post
+
+
+def start(n: int, K: int, draws: list[np.random.RandomState]) -> np.ndarray:
+    """Posteriors to start from, (B K, n): each type holds one row, those of a mixture K different.
+
+    Rows that no type holds have posteriors of 0, until the first E-step.
+    """
+    held = np.concatenate([draw.choice(n, K, replace=False) for draw in draws])
+    post = np.zeros((len(held), n))
+    post[np.arange(len(held)), held] = 1
+    return post
+
+
+def posteriors(f: np.ndarray, K: int) -> np.ndarray:
+    """The softmax of f over the K types of each mixture; f and the posteriors are (B K, n)."""
+    f = f.reshape(-1, K, f.shape[1])
+    # e^-200 stands for 0: exp and products are slow where numbers below 1e-308 come up.
+    post = np.exp(np.maximum(f - f.max(axis=1, keepdims=True), -200))
+    post /= post.sum(axis=1, keepdims=True)
+    return post.reshape(-1, f.shape[2])
+
+
+def pulled_means(rows: Rows, post: np.ndarray) -> np.ndarray:
+    """The types' means of the residuals, pulled towards 0: (B K, d), in the unit of the ratings."""
+    return post @ rows.residuals / (post @ rows.delta + PULL)
+
+
+def add_prediction(rows: Rows, post: np.ndarray, B: int) -> None:
+    """Add to x_hat the mean of what B mixtures predict; the residuals become those that are left.
+
+    In place: rows of users and rows of movies are views of the same arrays, which may be large.
+    """
+    mu = pulled_means(rows, post)
+    np.add(rows.x_hat, post.T @ (mu / B), out=rows.x_hat)
+    np.subtract(rows.X, rows.x_hat, out=rows.residuals)
+    np.multiply(rows.residuals, rows.delta, out=rows.residuals)
+
+
+def check_ratings(X: np.ndarray) -> np.ndarray:
+    """Return X as a 2-D float array; ValueError if it is none, not finite, or holds no rating."""
+    try:
+        X = np.asarray(X, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"X: expected a 2-D array of numbers, got none: {error}") from None
+    if X.ndim != 2:
+        raise ValueError(f"X: expected a 2-D array, got one of shape {X.shape}")
+    if not X.any():
+        raise ValueError(f"X: expected at least one rating, got shape {X.shape} of only zeros")
+    # A NaN is its own minimum and maximum; np.isfinite(X) would be another array.
+    if not np.isfinite(X.min()) or not np.isfinite(X.max()):
+        u, l = np.argwhere(~np.isfinite(X))[0]
+        raise ValueError(f"X: expected finite numbers, got {X[u, l]} at X[{u}, {l}]")
+    return X

@@ -1,45 +1,59 @@
-"""K-means: every point belongs wholly to the cluster whose mean is nearest.
-
-The M-step, mstep(X, post) -> mixture, cost, is common.mstep; errors are as in common.py.
-"""
-
-from collections.abc import Callable
+"""K-means: every point belongs wholly to the cluster whose mean is nearest."""
 
 import numpy as np
 
-from common import GaussianMixture, check_mixture, mstep, prepare
+from common import GaussianMixture
 
 
 def estep(X: np.ndarray, mixture: GaussianMixture) -> np.ndarray:
     """E-step: assign each point to the nearest mean, the one with the lowest index on a tie.
 
     Args:
-        X: (n, d) data, or prepare(X)
+        X: (n, d) data
         mixture: GaussianMixture of K clusters, of which only the means count here
 
     Returns:
         post: (n, K) array, 1 for a point's own cluster and 0 for the others
     """
-    centre, points, _, _ = prepare(X)
-    mu = check_mixture(mixture, len(centre)).mu - centre
-    # ||x - mu||^2 without its ||x||^2, which is the same for every cluster
-    distance = (mu**2).sum(axis=1)[:, None] - 2 * mu @ points.T  # (K, n)
-    return (distance.argmin(axis=0) == np.arange(len(mu))[:, None]).astype(float).T
+    distance = ((X[:, None] - mixture.mu) ** 2).sum(axis=2)  # (n, K): ||x_u - mu_j||^2
+    K = len(mixture.mu)
+    return np.eye(K)[distance.argmin(axis=1)]
+
+
+def mstep(X: np.ndarray, post: np.ndarray) -> tuple[GaussianMixture, float]:
+    """M-step: move each mean to the middle of its cluster.
+
+        count_j = sum_u post[u, j]
+        mu_j    = sum_u post[u, j] x_u / count_j
+        var_j   = sum_u post[u, j] ||x_u - mu_j||^2 / (d count_j)
+        p_j     = count_j / n
+
+    Args:
+        X: (n, d) data
+        post: (n, K) array, 1 for a point's own cluster and 0 for the others
+
+    Returns:
+        mixture: the new GaussianMixture; a cluster without points has the mean of all of them
+        cost: float, sum_uj post[u, j] ||x_u - mu_j||^2, in the squared unit of X
+    """
+    n, d = X.shape
+    tiny = 1e-100  # no more than a rounding error, unless a cluster has no points
+    count = post.sum(axis=0) + tiny
+    mu = (post.T @ X + tiny * X.mean(axis=0)) / count[:, None]
+    distance = ((X[:, None] - mu) ** 2).sum(axis=2)
+    sse = (post * distance).sum(axis=0)  # (K,): sums of squared errors
+    return GaussianMixture(mu, sse / (d * count), count / n), float(sse.sum())
 
 
 def run(
-    X: np.ndarray,
-    mixture: GaussianMixture,
-    post: np.ndarray,
-    watch: Callable[[float], object] | None = None,
+    X: np.ndarray, mixture: GaussianMixture, post: np.ndarray
 ) -> tuple[GaussianMixture, np.ndarray, float]:
     """Alternate E- and M-steps until the cost falls by no more than 1e-4.
 
     Args:
-        X: (n, d) data, or prepare(X)
+        X: (n, d) data
         mixture: GaussianMixture of K clusters to start from
         post: (n, K) array, as common.init returns it; the first E-step replaces it
-        watch: called with the cost after every iteration, if not None
 
     Returns:
         mixture: GaussianMixture of the last M-step
@@ -47,13 +61,10 @@ def run(
         cost: float, of the last M-step: the sum over the points of the squared distance to the new
             mean of their own cluster, in the squared unit of X
     """
-    X = prepare(X)
     old_cost = np.inf
     while True:
         post = estep(X, mixture)
-        mixture, cost = mstep(X, post, mixture)
-        if watch is not None:
-            watch(cost)
-        if old_cost - cost <= 1e-4:
+        mixture, cost = mstep(X, post)
+        if not old_cost - cost > 1e-4:  # so written, it also ends on a NaN
             return mixture, post, cost
         old_cost = cost

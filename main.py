@@ -1,45 +1,35 @@
-"""The course project from top to bottom: K-means and EM on toy data, then EM on movie ratings."""
+"""The course project from top to bottom: K-means and EM on toy data, then EM on movie ratings.
+
+python main.py                    the four steps, on the data files beside this file
+python main.py --data DIR         the same on the course's own files, or on matrices of yours
+python main.py --ratings FILE     steps 3 and 4 on lines of `user item rating`
+"""
 
 import os
-import signal
 import sys
 
-PARTS, CLEAR = set(), "\r\033[K" * os.isatty(2)  # unfinished files; a terminal's live line
+# The fits run side by side, each with one BLAS thread. BLAS reads this when NumPy is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
+os.environ["VECLIB_MAXIMUM_THREADS"] = "1"
+os.environ["MPLBACKEND"] = "Agg"  # pictures go to files
 
 
-def stop(status, line):
-    """End the program with this exit status and one line on standard error."""
-    print(CLEAR + f"main.py: {line}", file=sys.stderr)
-    sys.exit(status)
-
-
-def interrupted(number, _):
-    """End at once: an exception could be swallowed, as in a callback of the garbage collector."""
-    signal.signal(number, signal.SIG_IGN)
-    try:
-        for part in list(PARTS):
-            part.unlink(missing_ok=True)
-        os.write(2, f"{CLEAR}main.py: interrupted\n".encode())
-    finally:  # even if standard error is closed
-        os._exit(128 + number)
+def stop(message):
+    """End the program with one line on standard error and exit status 2."""
+    print(f"main.py: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 if sys.version_info < (3, 10):  # noqa: UP036
-    stop(2, f"expected Python 3.10 or later, got {sys.version.split()[0]}")
-if __name__ == "__main__" and "IPython" not in sys.modules:  # the imports below take a while
-    for number in {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupted)
-# One BLAS thread a fit: several wait for each other in busy loops. BLAS reads this on its import.
-for library in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM"):
-    os.environ[f"{library}_THREADS"] = "1"
-os.environ["MPLBACKEND"] = "Agg"  # pictures go to files
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # python -I leaves it out
+    stop(f"expected Python 3.10 or later, got {sys.version.split()[0]}")
 try:
     import argparse
-    import contextlib
+    import csv
     import inspect
-    import tempfile
+    import io
+    import math
     from functools import partial
     from multiprocessing.pool import ThreadPool
     from pathlib import Path
@@ -53,488 +43,959 @@ try:
     import em
     import kmeans
     import naive_em
-    from common import COLOURS
-except (ImportError, OSError, UnicodeError) as error:
-    library = (getattr(error, "name", None) or "").split(".")[0]
-    known = "No module" not in str(error) or library in ("common", "em", "kmeans", "naive_em")
-    stop(2, error if known else f"{error}: pip install {library}")
+except ModuleNotFoundError as error:
+    library = error.name.split(".")[0]
+    if library in ("common", "em", "kmeans", "naive_em"):
+        raise
+    stop(f"{error}; this installs it: {sys.executable} -m pip install {library}")
+
+HERE = Path(__file__).resolve().parent
+TOY_K = [1, 2, 3, 4]  # the numbers of components to try
+NETFLIX_K = [1, 2, 3, 4, 8, 12]  # the numbers of user types to try
+FILL_K = 4  # em.predict's own default, with which --fill predicts
+LARGEST_RATING = 1e6  # em's steps are exact enough up to here
+
+BLUE = "#0072B2"  # from Okabe and Ito's palette, which colour-blind readers can tell apart
+ORANGE = "#E69F00"
+PURPLE = "#CC79A7"
+GREY = "0.6"  # for comparison: the other seeds, a perfect prediction
 
 
 def main():
     """Run the four steps, which print tables and save pictures."""
-    options = arguments()
-    toy, toy_Ks, X, Y, Ks = inputs(options)
-    check_outputs(options)
-    say_what_is_left_out(toy, Y)
-    if toy is not None:
-        clusters = step_kmeans(toy, toy_Ks, options.seeds)
-        step_naive_em(toy, toy_Ks, options, clusters)
-    step_em(X, Y, Ks, options)
-    K = step_prediction(X, Ks, options)
+    options = parse_options()
+    try:
+        inputs = read_inputs(options)
+        toy_Ks, Ks = components(options, inputs)
+        check_outputs(options, inputs)
+    except ValueError as error:
+        stop(error)
+    options.plots.mkdir(parents=True, exist_ok=True)
+    say_what_is_left_out(options, inputs)
+
+    if inputs.toy is not None:
+        clusters = step_kmeans(inputs.toy, toy_Ks, options.seeds)
+        step_naive_em(inputs.toy, toy_Ks, options.seeds, clusters, options.plots)
+    step_em(inputs, Ks, options.seeds, options.plots)
+    step_prediction(inputs, Ks, options.seeds, options.plots)
     if options.fill is not None:
-        progress(f"em.predict with K = {K}, from all ratings")
-        X_pred = em.predict(X, K, options.seeds)
-        write_whole(options.fill, partial(common.write_ratings, X=X, X_pred=X_pred))
-        show(f"Its missing ratings are those of em.predict with K = {K}, from all given ratings.")
+        fill(inputs, options.fill)
+
+
+# The four steps
 
 
 def step_kmeans(toy, Ks, seeds):
-    """Step 1: K-means on the toy data. Returns the best Fit of every K."""
-    show(f"K-means on toy_data.txt: {len(toy)} points, number of seeds: {len(seeds)}")
+    """Step 1: K-means on the toy data. Returns {K: the Fit of the lowest cost}."""
+    show(f"1. K-means on toy_data.txt: {len(toy)} points, number of seeds: {len(seeds)}")
     show("Cost: sum of the squared distances of the points to their cluster's mean")
     show("  K              cost  seed")
     best = {}
-    for K, fits in sweep("K-means", partial(fit, kmeans, toy), Ks, seeds):
-        best[K] = best_of(fits, sign=-1)
+    for K, fits in sweep("K-means", partial(fit, kmeans, toy), Ks, seeds, workers(toy)):
+        best[K] = min(fits, key=rounded_score)
         show(f"{K:3} {best[K].score:17.4f} {best[K].seed:5}")
     return best
 
 
-def step_naive_em(toy, Ks, options, clusters):
+def step_naive_em(toy, Ks, seeds, clusters, plots):
     """Step 2: naive EM on the toy data, whose pictures also show the clusters of step 1."""
-    show(f"\nNaive EM on toy_data.txt: {len(toy)} points, number of seeds: {len(options.seeds)}")
+    show(f"\n2. Naive EM on toy_data.txt: {len(toy)} points, number of seeds: {len(seeds)}")
     show("BIC: log-likelihood - (number of parameters / 2) log n; larger is better")
     show("  K    log-likelihood               BIC  seed")
-    table, best, K = bic_table("Naive EM", partial(fit, naive_em, toy), Ks, options.seeds)
-    write_whole(options.plots / TOY, draw_toy(toy, clusters, best).savefig)
-    write_whole(options.plots / TOY_EM, partial(animate, toy=toy, K=K, seed=best[K].seed))
-    title = "Naive EM on the toy data: how many components?"
-    write_whole(options.plots / TOY_SELECTION, draw_selection(title, table, best, K).savefig)
+    table = {}
+    best = {}
+    for K, fits in sweep("Naive EM", partial(fit, naive_em, toy), Ks, seeds, workers(toy)):
+        table[K] = fits
+        best[K] = max(fits, key=rounded_score)
+        show(f"{K:3} {best[K].score:17.4f} {best[K].bic:17.4f} {best[K].seed:5}")
+    K = max(best, key=lambda K: best[K].bic)
+    show(f"BIC picks K = {K} components.")
+    if not all_finite(best):
+        return
+    if PLOT_TAKES_AX:
+        orders = matching_orders(clusters, best)
+        save(draw_toy(toy, clusters, best, orders), plots / "toy_kmeans_vs_em.png")
+        save_animation(toy, best[K], orders["EM", K], plots / "toy_em.gif")
+    save(draw_selection("Naive EM on the toy data", table, best, K), plots / "toy_selection.png")
 
 
-def step_em(X, Y, Ks, options):
-    """Step 3: EM on the ratings; Y completes X or is None."""
-    sizes, seeds = "{} users x {} movies".format(*X.shape), options.seeds
-    show(f"\nEM on netflix_incomplete.txt: {sizes}, number of seeds: {len(seeds)}")
-    show(f"Ratings given: {np.count_nonzero(X)} ({np.mean(X != 0):.1%} of the entries)")
-    show("RMSE: the course's, in stars, over every entry of netflix_complete.txt")
-    show("  K    log-likelihood               BIC  seed  iterations      RMSE")
-    table, best, K = bic_table("EM", partial(fit, em, X, Y=Y), Ks, seeds)
-    title = "EM on the ratings: how many user types?"
-    write_whole(options.plots / SELECTION, draw_selection(title, table, best, K).savefig)
+def step_em(inputs, Ks, seeds, plots):
+    """Step 3: EM on the ratings."""
+    X = inputs.X
+    n, d = X.shape
+    share = 100 * np.mean(X != 0)
+    show(f"\n3. EM on {inputs.name}, number of seeds: {len(seeds)}")
+    show(f"{n} users x {d} {inputs.kind}s, {np.count_nonzero(X)} ratings ({share:.1f} %)")
+    rmse_column = ""
+    if inputs.Y is not None:
+        show("RMSE: em.fill_matrix over every entry of netflix_complete.txt, given ones included")
+        rmse_column = "      RMSE"
+    show("  K    log-likelihood               BIC  seed  iterations" + rmse_column)
+    table = {}
+    best = {}
+    for K, fits in sweep("EM", partial(fit, em, X, Y=inputs.Y), Ks, seeds, workers(X)):
+        table[K] = fits
+        best[K] = max(fits, key=rounded_score)
+        iterations = len(best[K].trace) or "-"
+        row = f"{K:3} {best[K].score:17.4f} {best[K].bic:17.4f} {best[K].seed:5} {iterations:>11}"
+        if inputs.Y is not None:
+            row += f" {best[K].rmse:9.4f}"
+        show(row)
+    picked = max(best, key=lambda K: best[K].bic)
+    show(f"BIC picks K = {picked} user types.")
+    if not all_finite(best):
+        return
+    selection = draw_selection(f"EM on {inputs.name}", table, best, picked)
+    save(selection, plots / "netflix_selection.png")
+    several = [K for K in Ks if K > 1]
+    if not several:
+        show("The convergence and the user types need a K above 1: they are left out.")
+        return
+    # One type says nothing about users: where the BIC picks it, show the best K above 1.
+    K = max(several, key=lambda K: best[K].bic)
+    title = f"K = {K}"
+    if picked == 1:
+        title += "; the BIC prefers one type"
     if best[K].trace:
-        write_whole(options.plots / CONVERGENCE, draw_convergence(table[K], best[K]).savefig)
-    write_whole(options.plots / USER_TYPES, draw_user_types(X, best[K]).savefig)
+        save(draw_convergence(table[K], best[K], title), plots / "netflix_convergence.png")
+    save(
+        draw_user_types(X, best[K], inputs.items, inputs.kind, title),
+        plots / "netflix_user_types.png",
+    )
 
 
-def step_prediction(X, Ks, options):
-    """Step 4: the error on ratings that were hidden from the fit. Returns the K to predict with."""
-    tenths, count, used = common.hidden_tenths(X), np.count_nonzero(X), list(WAYS)[-1]
+def step_prediction(inputs, Ks, seeds, plots):
+    """Step 4: the error on given ratings that are hidden from the fit (hold-out)."""
+    X = inputs.X
+    count = np.count_nonzero(X)
+    tenths = hidden_tenths(X)
     if not tenths:
-        show(f"\nPrediction: {count} ratings are too few to hide a tenth; no error is known.")
-        return Ks[0]
-    truth, digits, predicted = X.take(np.concatenate(tenths)), common.decimals(X), {}
-    show(f"\nPrediction: {len(truth)} of the {count} given ratings are hidden, and predicted from")
-    show(f"the others{', a tenth at a time' * (len(tenths) > 1)}. RMSE over them, in stars:")
-    for way, words in WAYS.items():
-        show(f"  {way}: {words}")
-    show("  K" + "".join(f" {way:>11}" for way in WAYS))
-    jobs = [(way, tenth) for way in WAYS for tenth in tenths]
-    for K, parts in sweep("Prediction", partial(predict, X, options.seeds), Ks, jobs):
-        predicted[K] = np.concatenate(parts).reshape(len(WAYS), -1)
-        errors = [common.rmse(row, truth) for row in predicted[K]]
-        show(f"{K:3}" + "".join(f" {error:11.{digits}f}" for error in errors))
-    squares = {K: (rows[-1] - truth) ** 2 for K, rows in predicted.items()}
-    K, (error, uncertainty) = common.smallest_good(squares), common.promise(squares)
-    write_whole(options.plots / PREDICTIONS, draw_predictions(predicted, K, truth).savefig)
-    show(f"Smallest K whose error ({used}) is within one standard error of the best: {K}.")
-    show(f"Expect {error:.{digits}f} +- {uncertainty:.{digits}f} stars (+-: standard error) for")
-    show("ratings given like the others, and more for users or movies with few ratings.")
-    return K
+        show(f"\n4. Prediction: {count} ratings are too few to hide a tenth; no error is known.")
+        return
+    truth = X.take(np.concatenate(tenths))
+    show(f"\n4. Prediction: {len(truth)} of the {count} given ratings are hidden, and predicted")
+    if len(tenths) > 1:
+        show("from the others, a tenth at a time. RMSE: over these hidden ratings alone, in stars")
+    else:
+        show("from the others. RMSE: over these hidden ratings alone, in stars")
+    show("  K" + "".join(f"{name:>16}" for name in WAYS))
+    digits = decimals(X)
+    fill_K = min(FILL_K, len(X))
+    Ks = sorted({*Ks, fill_K})
+    jobs = [(predict, tenth) for predict in WAYS.values() for tenth in tenths]
+    predictions = {}  # {K: (number of WAYS, number of hidden ratings) array}
+    hidden = partial(predict_hidden, X, seeds)
+    for K, parts in sweep("Prediction", hidden, Ks, jobs, workers(X)):
+        predictions[K] = np.concatenate(parts).reshape(len(WAYS), len(truth))
+        errors = [common.rmse(row, truth) for row in predictions[K]]
+        show(f"{K:3}" + "".join(f"{error:16.{digits}f}" for error in errors))
+    save(draw_predictions(predictions, fill_K, truth), plots / "netflix_predictions.png")
+    if "em.predict" in WAYS:
+        squares = (predictions[fill_K][-1] - truth) ** 2
+        error = np.sqrt(squares.mean())
+        # The standard error of the mean square, carried over to its root
+        uncertainty = squares.std() / np.sqrt(len(squares)) / (2 * max(error, 1e-100))
+        show(f"--fill predicts with em.predict and K = {fill_K}, whatever this table says.")
+        expected = f"{error:.{digits}f} +- {uncertainty:.{digits}f}"
+        show(f"Expect {expected} stars (+-: standard error) for ratings given like the others,")
+        show(f"and more for users or {inputs.kind}s with few ratings.")
 
 
-# The fits, side by side, on the cores that this process may use
-
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+# The fits, side by side on all cores
 
 
 class Fit(NamedTuple):
-    """One model of K components, fitted from one seed."""
+    """One mixture, fitted from one seed."""
 
     seed: int
     mixture: common.GaussianMixture
     post: np.ndarray  # (n, K)
-    trace: list  # EM's log-likelihood in every iteration, in nats; may be empty
     score: float  # K-means' cost, or a log-likelihood in nats
-    bic: float  # in nats; NaN for K-means
-    rmse: float  # the course's, in stars; NaN where it is not known
+    trace: list  # em.run's log-likelihood in every iteration, in nats; otherwise empty
+    bic: float | None = None  # in nats; None for K-means
+    rmse: float | None = None  # the course's, in stars; None where it is not known
 
 
 def fit(model, X, K, seed, Y=None):
-    """The Fit of a model to X."""
-    trace, start = [], common.init(X, K, seed)
-    mixture, post, score = model.run(X, *start, *[trace.append] * (model in WATCHED))
-    bic = np.nan if model is kmeans else common.bic(X, mixture, score)
-    rmse = np.nan if Y is None else common.rmse(model.fill_matrix(X, mixture), Y)
-    return Fit(seed, mixture, post, trace, score, bic, rmse)
+    """The Fit of a model to X. Every function gets a copy of X, which a student's may change."""
+    mixture, post = common.init(X.copy(), K, seed)
+    trace = []
+    if model is em and RUN_TAKES_WATCH:
+        mixture, post, score = em.run(X.copy(), mixture, post, watch=trace.append)
+    else:
+        mixture, post, score = model.run(X.copy(), mixture, post)
+    bic = None
+    if model is not kmeans:
+        bic = common.bic(X, mixture, score)
+    rmse = None
+    if Y is not None:
+        rmse = common.rmse(em.fill_matrix(X.copy(), mixture), Y)
+    return Fit(seed, mixture, np.asarray(post), score, trace, bic, rmse)
 
 
-def best_of(fits, sign=1):
-    """The Fit of the largest sign * score to 11 digits: rounding must not decide between seeds."""
-    return max(fits, key=lambda fit: float(f"{sign * fit.score:.10e}"))
+def rounded_score(fit):
+    """The score to 11 digits: rounding errors must not decide between seeds that end alike."""
+    return float(f"{fit.score:.10e}")
 
 
-def bic_table(name, job, Ks, seeds):
-    """Print the best Fit of every K; return {K: fits}, {K: the best of them} and the BIC's K."""
-    table, best = {}, {}
-    for K, fits in sweep(name, job, Ks, seeds):
-        table[K], best[K] = fits, (top := best_of(fits))
-        ends = f" {len(top.trace) or '-':>11} {'-' if np.isnan(top.rmse) else f'{top.rmse:.4f}':>9}"
-        show(f"{K:3} {top.score:17.4f} {top.bic:17.4f} {top.seed:5}" + ends * (name == "EM"))
-    K = max(best, key=lambda K: best[K].bic)
-    show(f"BIC picks K = {K}.")
-    return table, best, K
+def all_finite(best):
+    """Whether all scores are finite; says so where one is not, and nothing can be drawn."""
+    finite = all(np.isfinite(fit.score) for fit in best.values())
+    if not finite:
+        show("A log-likelihood is not a finite number (see test.py): its pictures are left out.")
+    return finite
 
 
-# What the course does not ask for, a student's module may lack: watch, em.predict.
-WATCHED = [em] if "watch" in inspect.signature(em.run).parameters else []
-WAYS = {"course": "em.fill_matrix, from the seed of the best log-likelihood"}
+def predict_course(X, K, seeds):
+    """The course's prediction: em.fill_matrix, from the seed of the best log-likelihood."""
+    best = max((fit(em, X, K, seed) for seed in seeds), key=rounded_score)
+    return em.fill_matrix(X.copy(), best.mixture)
+
+
+def predict_ours(X, K, seeds):
+    """em.predict, which has ten seeds of its own."""
+    return em.predict(X, K)
+
+
+# What is ours beyond the course a student's module may lack.
+RUN_TAKES_WATCH = "watch" in inspect.signature(em.run).parameters
+PLOT_TAKES_AX = "ax" in inspect.signature(common.plot).parameters
+WAYS = {"em.fill_matrix": predict_course}  # to predict; the last one is drawn in detail
 if hasattr(em, "predict"):
-    WAYS["em.predict"] = "twenty small mixtures, each of what is still unexplained"
+    WAYS["em.predict"] = predict_ours
 
 
-def predict(X, seeds, K, job):
-    """What one of the WAYS predicts for a tenth of the ratings from the others."""
-    way, tenth = job
+def hidden_tenths(X):
+    """Flat indices of ratings to hide, a tenth at a time, until 1000 are judged or all ten are.
+
+    X is (n, d), 0 where missing; where it holds fewer than ten ratings, the list is empty.
+    """
+    order = np.random.RandomState(0).permutation(np.flatnonzero(X))
+    size = len(order) // 10
+    if size == 0:
+        return []
+    number = min(10, math.ceil(1000 / size))
+    return [order[i * size : (i + 1) * size] for i in range(number)]
+
+
+def predict_hidden(X, seeds, K, job):
+    """What a function of the WAYS makes of a tenth of the ratings from the others."""
+    predict, tenth = job
     X_left = X.copy()
     X_left.flat[tenth] = 0
-    if way == "em.predict":
-        return em.predict(X_left, K, seeds).take(tenth)
-    best = best_of([fit(em, X_left, K, seed) for seed in seeds])
-    return em.fill_matrix(X_left, best.mixture).take(tenth)
+    return predict(X_left, K, seeds).take(tenth)
+
+
+def sweep(name, job, Ks, variants, n_workers):
+    """Yield every K and [job(K, variant) for all variants], as soon as they are there."""
+    calls = [(K, variant) for K in Ks for variant in variants]
+    left = len(calls)
+    pool = ThreadPool(n_workers)
+    results = pool.imap(lambda call: job(*call), calls)
+    try:
+        for K in Ks:
+            group = []
+            for _ in variants:
+                progress(f"{name}: {left} of {len(calls)} fits left")
+                group.append(next(results))
+                left -= 1
+            yield K, group
+    except Exception:  # of a module: end in order, so that its traceback is the last word
+        pool.terminate()
+        pool.join()
+        raise
+    pool.close()
+
+
+def workers(X):
+    """How many fits to make side by side: one per CPU, if the memory holds them."""
+    if hasattr(os, "sched_getaffinity"):
+        cpus = len(os.sched_getaffinity(0))
+    else:
+        cpus = os.cpu_count() or 1
+    return max(1, min(cpus, int((memory() - X.nbytes) / memory_of_a_fit(X.size))))
+
+
+def memory_of_a_fit(size):
+    """Bytes that em.predict takes at most for X of so many entries, and a copy of X."""
+    return 8 * size * 7.5
+
+
+def memory():
+    """The machine's memory in bytes; infinite where it cannot be told."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
+def show(line):
+    """Print a line at once, also through a pipe, in place of the progress line."""
+    progress("")
+    print(line, flush=True)
 
 
 def progress(line):
     """Show a line on the terminal until the next one takes its place, if there is a terminal."""
-    if sys.stderr and sys.stderr.isatty():
+    if sys.stderr.isatty():
         print(f"\r{line:<78}\r", end="", file=sys.stderr, flush=True)
 
 
-def sweep(name, job, Ks, variants):
-    """Yield every K and [job(K, variant) for all variants], as soon as they are there."""
-    calls = [(K, variant) for K in Ks for variant in variants]
-    try:
-        pool = ThreadPool(min(CORES, len(calls)))
-    except (OSError, RuntimeError) as error:  # "can't start new thread", for its stack has no room
-        raise MemoryError(f"not enough memory or threads: {error}") from error
-    with pool:
-        results = pool.imap(lambda call: job(*call), calls)
-        for i, K in enumerate(Ks):
-            group = []
-            for j in range(len(variants)):
-                progress(f"{name}: {len(calls) - i * len(variants) - j} of {len(calls)} fits left")
-                group.append(next(results))
-            yield K, group
+# Options and files: whatever is wrong with them is a ValueError, before anything is computed
 
 
-# Options and files: checked before anything is computed, written whole or not at all
+class Inputs(NamedTuple):
+    """What was read."""
 
-HERE = Path(__file__).resolve().parent
-INPUTS = "toy_data.txt", "netflix_incomplete.txt", "netflix_complete.txt"
-TOY_K, NETFLIX_K = [1, 2, 3, 4], [1, 2, 3, 4, 8, 12]  # the numbers of components to try
-PICTURES = TOY, TOY_EM, TOY_SELECTION, SELECTION, CONVERGENCE, USER_TYPES, PREDICTIONS = (
-    *("toy_kmeans_vs_em.png", "toy_em.gif", "toy_selection.png"),
-    *("netflix_selection.png", "netflix_convergence.png", "netflix_user_types.png"),
-    "netflix_predictions.png",
-)
+    paths: list  # the files
+    name: str  # of the file of the ratings
+    toy: np.ndarray | None  # (n, 2) points, if there are any
+    X: np.ndarray  # (n, d) ratings, 0 where missing
+    Y: np.ndarray | None  # (n, d): X completed, if it is known
+    kind: str  # what a column is: "movie" or "item"
+    items: list  # the name of each column
+    users: list | None = None  # the name of each row, if the rows have names
+    report: str = ""  # what there is to say about the file
 
 
-def arguments():
+def parse_options():
     """The command line's options."""
     parser = argparse.ArgumentParser(
         description="K-means and EM on toy data, then EM on movie ratings: tables and pictures.",
         allow_abbrev=False,
     )
-    parser.error = lambda message: stop(2, message.removeprefix("argument "))
-    folder, numbers = {"metavar": "DIR", "type": Path}, {"metavar": "N", "nargs": "+", "type": int}
-    fill = "write the ratings to FILE, the missing ones predicted by em.predict"
-    for name, kind, default, text in [
-        ("--data", folder, HERE, "folder of the data files (default: %(default)s)"),
-        ("--plots", folder, HERE / "plots", "folder for the pictures (default: %(default)s)"),
-        ("--seeds", numbers, list(range(5)), "seeds of the starts to try (default: %(default)s)"),
-        ("--toy-k", numbers, None, f"numbers of components for the toy data (default: {TOY_K})"),
-        ("--netflix-k", numbers, None, f"numbers of user types (default: {NETFLIX_K})"),
-        ("--fill", {"metavar": "FILE", "type": Path}, None, fill),
-    ]:
-        parser.add_argument(name, default=default, help=text, **kind)
+    parser.error = lambda message: stop(message.removeprefix("argument "))
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of the course's files (or your matrices)"
+    )
+    parser.add_argument(
+        "--ratings", type=Path, metavar="FILE", help="`user item rating` lines, in place of --data"
+    )
+    parser.add_argument(
+        "--fill",
+        type=Path,
+        metavar="FILE",
+        help="predict the missing ratings by em.predict and write them: with --ratings as CSV "
+        "lines, each user's best items first, otherwise as the completed matrix",
+    )
+    parser.add_argument(
+        "--plots", type=Path, metavar="DIR", help="folder for the pictures (plots beside the data)"
+    )
+    numbers = {"type": int, "nargs": "+", "metavar": "N"}
+    parser.add_argument("--seeds", help="seeds to start from (0 to 4)", **numbers)
+    parser.add_argument("--toy-k", help=f"numbers of components to try {TOY_K}", **numbers)
+    parser.add_argument("--netflix-k", help=f"numbers of user types to try {NETFLIX_K}", **numbers)
     options = parser.parse_args()
-    options.seeds = sorted({common.whole("--seeds", s, 0, 2**32 - 1) for s in options.seeds})
+
+    if options.ratings is not None and options.data is not None:
+        stop("--ratings: expected in place of --data, got both")
+    if options.ratings is not None and options.toy_k is not None:
+        stop("--toy-k: expected without --ratings, which has no toy data")
+    options.seeds = sorted(set(options.seeds or range(5)))
+    for seed in options.seeds:
+        if not 0 <= seed < 2**32:
+            stop(f"--seeds: expected whole numbers from 0 to {2**32 - 1}, got {seed}")
+    if options.data is None:
+        options.data = HERE
+    if options.plots is None:
+        folder = options.data if options.ratings is None else options.ratings.parent
+        options.plots = folder / "plots"
     return options
 
 
-def inputs(options):
-    """Read toy (n, 2) or None, the K for it, ratings X (n, d), Y completing X or None, their K."""
-    toy_path, path, complete = (options.data / name for name in INPUTS)
-    X, Y, toy, toy_Ks = common.read(path, ratings=True), None, None, []
-    # Few columns, nothing missing, and numbers that only identifiers reach
-    if X.shape[1] in (3, 4) and X.all() and X[:, :2].max() > 5 * X[:, 2].max():
-        got = "what looks like `user item rating` lines: the README makes the matrix of them"
-        raise ValueError(f"{path}: expected a user per line and a movie per column, got {got}")
-    if os.path.lexists(complete):
-        Y = common.read(complete, ratings=True)
-        if Y.shape != X.shape:
-            raise ValueError(f"{complete}: expected shape {X.shape}, {path.name}'s, got {Y.shape}")
-        for row, column in np.argwhere((X != 0) & (X != Y))[:1]:
-            place, x = f"{complete}, row {row + 1}, column {column + 1}", X[row, column]
-            raise ValueError(f"{place}: expected {x:g} as in {path.name}, got {Y[row, column]:g}")
-    if os.path.lexists(toy_path):
-        toy = common.read(toy_path)
+def components(options, inputs):
+    """The K to try on the toy data and on the ratings: as typed, or the defaults that fit."""
+    checked = []
+    for name, data, typed, default in [
+        ("--toy-k", inputs.toy, options.toy_k, TOY_K),
+        ("--netflix-k", inputs.X, options.netflix_k, NETFLIX_K),
+    ]:
+        if data is None:
+            checked.append([])
+            continue
+        n = len(data)
+        for K in typed or []:
+            if not 1 <= K <= n:
+                raise ValueError(f"{name}: expected 1 to {n}, the number of rows, got {K}")
+        checked.append(sorted(set(typed or [K for K in default if K <= n])))
+    return checked
+
+
+def check_outputs(options, inputs):
+    """Refuse what could not be written later."""
+    folder = options.plots.absolute()
+    while not folder.exists():  # it will be made
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(f"--plots: expected a folder to write into, got {options.plots}")
+    if options.fill is None:
+        return
+    target = options.fill.resolve()
+    if "em.predict" not in WAYS:
+        raise ValueError("--fill: expected an em.py with a function predict, yours has none")
+    if target in [path.resolve() for path in inputs.paths]:
+        raise ValueError(f"--fill: expected a file of its own, got the input {options.fill}")
+    if target.exists() and not target.is_file():
+        raise ValueError(f"--fill: expected a file to write, got {options.fill}, which is none")
+    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
+        raise ValueError(f"--fill: expected a folder to write into, got {target.parent}")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise ValueError(f"--fill: expected a file that may be written, got {options.fill}")
+
+
+def say_what_is_left_out(options, inputs):
+    """Name what the files, or a student's modules, do not give."""
+    if inputs.report:
+        show(inputs.report)
+    if options.ratings is None and inputs.toy is None:
+        show("There is no toy_data.txt: K-means and naive EM are left out.")
+    if options.ratings is None and inputs.Y is None:
+        show("There is no netflix_complete.txt: the course's RMSE is not known.")
+    if inputs.Y is not None and not inputs.Y.all():
+        unknown = np.count_nonzero(inputs.Y == 0)
+        show(f"{unknown} entries of netflix_complete.txt are 0: the course's RMSE takes 0 stars.")
+    lacks = []
+    if not RUN_TAKES_WATCH:
+        lacks.append("em.run has no parameter watch")
+    if not PLOT_TAKES_AX:
+        lacks.append("common.plot has no parameter ax")
+    if "em.predict" not in WAYS:
+        lacks.append("em.py has no predict")
+    if lacks:
+        show(f"Your {', '.join(lacks)}: what needs them is left out.")
+
+
+def read_inputs(options):
+    """The Inputs that the options name."""
+    if options.ratings is not None:
+        return read_ratings(options.ratings)
+    toy_path = options.data / "toy_data.txt"
+    path = options.data / "netflix_incomplete.txt"
+    complete_path = options.data / "netflix_complete.txt"
+    toy = None
+    if toy_path.exists():
+        toy = read_matrix(toy_path)
         if toy.shape[1] != 2:
             raise ValueError(f"{toy_path}: expected 2 numbers a line, got {toy.shape[1]}")
-        toy_Ks = components("--toy-k", options.toy_k, TOY_K, toy_path, len(toy))
-    return toy, toy_Ks, X, Y, components("--netflix-k", options.netflix_k, NETFLIX_K, path, len(X))
+    X = read_matrix(path, ratings=True)
+    if X.shape[1] in (3, 4) and X.all() and len(X) > X.shape[1]:
+        raise ValueError(
+            f"{path}: expected a user a line and a movie a column, 0 where a rating is missing; "
+            "for `user item rating` lines use --ratings"
+        )
+    Y = None
+    if complete_path.exists():
+        Y = read_matrix(complete_path, ratings=True)
+        if Y.shape != X.shape or (Y != X)[X != 0].any():
+            raise ValueError(f"{complete_path}: expected the ratings of {path.name}, completed")
+    items = [f"movie {l + 1}" for l in range(X.shape[1])]
+    return Inputs([toy_path, path, complete_path], path.name, toy, X, Y, "movie", items)
 
 
-def components(option, typed, default, path, n):
-    """The K to try: those that were typed, or else the default ones that n rows allow."""
-    Ks, name = typed or [K for K in default if K <= n], f"{option} ({path.name} has {n} rows)"
-    return sorted({common.whole(name, K, 1, n) for K in Ks})
-
-
-def say_what_is_left_out(toy, Y):
-    """Name what the files, or a student's modules to the course's signatures, do not give."""
-    if toy is None:
-        show("There is no toy_data.txt: K-means and naive EM are left out.")
-    if Y is None:
-        show("There is no netflix_complete.txt: the course's RMSE is not known.")
-    elif unknown := np.count_nonzero(Y == 0):
-        show(f"{unknown} entries of netflix_complete.txt are unknown: the RMSE takes 0 stars.")
-    if lacks := ["watch"] * (not WATCHED) + ["predict"] * ("em.predict" not in WAYS):
-        show(f"Your em.py has no {' and no '.join(lacks)}: what needs it is left out.")
-
-
-def check_outputs(options):
-    """Make the folder of the pictures; ValueError where a file could not be written later."""
-    pictures, fill = [options.plots / picture for picture in PICTURES], options.fill
-    option, path = "--plots", options.plots
+def read_text(path):
+    """The text of a file."""
     try:
-        path.mkdir(exist_ok=True)
-        for path in pictures:
-            check_writable(path)
-        option, path = "--fill", fill
-        if fill is not None:
-            others = pictures + [options.data / name for name in INPUTS]
-            if os.path.realpath(fill) in map(os.path.realpath, others):
-                raise ValueError(f"--fill: expected a file of its own, got {fill}")
-            if "em.predict" not in WAYS:
-                raise ValueError("--fill: expected an em.py with a function predict")
-            check_writable(fill)
+        content = path.read_bytes()
     except OSError as error:
-        raise ValueError(f"{option}: cannot write {path}: {error.strerror}") from error
-
-
-def check_writable(path):
-    """Raise OSError with the reason where no file can be put at path."""
-    real, mounts = Path(os.path.realpath(path)), []
-    with contextlib.suppress(OSError):  # Linux alone has this file, with \040 for a space
-        lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
-        mounts = [line.split()[4].encode("ascii", "backslashreplace") for line in lines]
-    with contextlib.suppress(FileNotFoundError):
-        file, folder = real.stat(), real.parent.stat()
-        if not real.is_file():
-            raise OSError(0, "it is not a file")
-        open(real, "r+b").close()
-        sticky = folder.st_mode & 0o1000 and os.geteuid() not in (0, folder.st_uid, file.st_uid)
-        if sticky or str(real) in [mount.decode("unicode_escape") for mount in mounts]:
-            raise OSError(0, "it can be written but not replaced (mounted, or another user's)")
-    tempfile.TemporaryFile(dir=real.parent).close()
-
-
-def write_whole(path, write):
-    """Have write(temporary path) make a file beside path, put it in its place, and say so."""
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
     try:
-        real = Path(os.path.realpath(path))  # write what a link names, not the link
-        temporary = real.with_name(f".{os.urandom(8).hex()}.part{path.suffix[-4:]}")
-        PARTS.add(temporary)
-        try:
-            temporary.touch()
-            if real.exists():
-                temporary.chmod(real.stat().st_mode & 0o777)
-            write(temporary)
-            os.replace(temporary, real)
-        finally:
-            temporary.unlink(missing_ok=True)
-            PARTS.discard(temporary)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror}") from error
-    with contextlib.suppress(ValueError, OSError):  # not below this folder, or it was deleted
-        path = path.relative_to(Path.cwd())
-    show(f"Saved {path}")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}, line {line}: expected text in UTF-8, got other bytes") from None
 
 
-def show(line):
-    """Print a line at once, in place of the live line."""
+def read_matrix(path, ratings=False):
+    """Read a matrix: numbers separated by spaces, a row a line; '#' starts a comment.
+
+    Args:
+        path: the file
+        ratings: whether the numbers have to be ratings: from 0 (or nan, both: missing) to
+            LARGEST_RATING, and not all of them missing
+
+    Returns:
+        (n, d) float array, 0 where a rating is missing; n and d are at least 2
+
+    Raises:
+        ValueError: the file cannot be read or holds anything else; the message is one line that
+            names the file and the place, what was expected and what it holds
+    """
+    lines = read_text(path).splitlines()
+    try:
+        X = np.loadtxt(lines, ndmin=2)
+    except ValueError:
+        X = None
+    if X is not None and ratings:
+        X = np.nan_to_num(X, nan=0, posinf=np.inf)
+    if X is None or not is_allowed(X, ratings).all():
+        raise ValueError(f"{path}, {first_fault(lines, ratings)}")
+    if min(X.shape) < 2:
+        raise ValueError(f"{path}: expected at least 2 rows and 2 columns, got shape {X.shape}")
+    if ratings and not X.any():
+        raise ValueError(f"{path}: expected at least one rating, got only zeros (missing)")
+    return X
+
+
+def is_allowed(X, ratings):
+    """Whether a number, or each of an array, may stand in a matrix."""
+    if ratings:
+        return (X >= 0) & (X <= LARGEST_RATING)
+    return np.isfinite(X) & (np.abs(X) < 1e100)
+
+
+def first_fault(lines, ratings):
+    """What is wrong with the first line that read_matrix cannot accept."""
+    width = None
+    for number, line in enumerate(lines, start=1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        if width is None:
+            width = len(words)
+        for column, word in enumerate(words, start=1):
+            hint = ""
+            try:
+                x = float(word)
+            except ValueError:
+                x = np.nan
+                if "," in word or "::" in word or ";" in word:
+                    hint = "; for lines of `user,item,rating` use --ratings"
+            else:
+                if ratings and np.isnan(x):
+                    continue
+                if ratings and x > LARGEST_RATING and width in (3, 4):
+                    hint = "; for lines of `user item rating` use --ratings"
+            if "_" in word or not is_allowed(x, ratings):
+                kind = "a finite number"
+                if ratings:
+                    kind = f"a rating up to {LARGEST_RATING:.0f}, or 0 or nan for a missing one"
+                return f"line {number}, column {column}: expected {kind}, got {word[:40]!r}{hint}"
+        if len(words) != width:
+            return f"line {number}: expected {width} numbers as above, got {len(words)}"
+    return "expected numbers separated by spaces"
+
+
+def read_ratings(path):
+    """The Inputs of a file of lines `user item rating` and whatever follows them.
+
+    The fields are separated by the first of tab, '::', ';', ',' and space that makes three of the
+    first line, which may be a header. Ids are text. Of a pair that stands twice the last counts.
+    """
+    text = read_text(path)
+    first = next(iter(text.splitlines()), "")
+    for separator in ["\t", "::", ";", ",", " "]:
+        if len(first.split(separator)) >= 3:
+            break
+    else:
+        raise ValueError(f"{path}, line 1: expected `user item rating`, got {first[:60]!r}")
+    users = {}  # {id: its row}
+    items = {}
+    rows = []
+    columns = []
+    values = []
+    header = ""
+    try:
+        for line_number, fields in records(text, separator):
+            place = f"{path}, line {line_number}"
+            if len(fields) < 3 or "" in fields[:2]:
+                got = separator.join(fields)[:60]
+                raise ValueError(f"{place}: expected a user, an item and a rating, got {got!r}")
+            user, item, word = fields[:3]
+            try:
+                value = float(word)
+            except ValueError:
+                value = np.nan
+            if np.isnan(value) and line_number == 1:
+                header = separator.join(fields)
+                continue
+            if not 0 < value <= LARGEST_RATING or "_" in word:
+                hint = ""
+                if value == 0:
+                    hint = " (it would mean missing: leave the line out, or add 1 to all ratings)"
+                most = f"{LARGEST_RATING:.0f}"
+                raise ValueError(
+                    f"{place}: expected a rating above 0 and up to {most}, got {word[:40]!r}{hint}"
+                )
+            rows.append(users.setdefault(user, len(users)))
+            columns.append(items.setdefault(item, len(items)))
+            values.append(value)
+            if len(values) % 100_000 == 0:
+                progress(f"{path.name}: {len(values)} ratings read")
+    except csv.Error as error:
+        raise ValueError(f"{path}: expected lines of `user item rating`, got {error}") from None
     progress("")
+    n = len(users)
+    d = len(items)
+    if n < 2 or d < 2:
+        raise ValueError(f"{path}: expected at least 2 users and 2 items, got {n} and {d}")
+    needed = 8 * n * d + memory_of_a_fit(n * d)
+    if needed > memory():
+        raise ValueError(
+            f"{path}: expected users x items to fit into memory, got {n} x {d}, which take "
+            f"{needed / 1e9:.1f} GB of {memory() / 1e9:.1f} GB"
+        )
+    X = np.zeros((n, d))
+    X[rows, columns] = values  # in the file's order
+    _, times = np.unique(np.array(rows) * d + columns, return_counts=True)
+    repeated = np.count_nonzero(times > 1)
+    kind = {"\t": "tabs", " ": "spaces"}.get(separator, f"'{separator}'")
+    report = f"{path.name}: {len(values)} lines, separated by {kind}; "
+    report += f"ratings from {min(values):g} to {max(values):g}"
+    if header:
+        report += f"\nHeader: {header}"
+    if repeated:
+        report += (
+            f"\n{repeated} pairs of user and item stand more than once: the last rating counts"
+        )
+    return Inputs([path], path.name, None, X, None, "item", list(items), list(users), report)
+
+
+def records(text, separator):
+    """Yield the number and the fields of every line that is not empty."""
+    if separator == "::":
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line:
+                yield number, line.split("::")
+        return
+    # With newline="" the csv module sees the line ends, which may stand within quotes.
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
+    )
+    for fields in reader:
+        if fields:
+            yield reader.line_num, fields
+
+
+def decimals(X):
+    """The decimals of an error: 3 on 1 to 5 stars, fewer on a larger scale, more on a smaller."""
+    spread = np.ptp(X[X != 0]) or X.max()
+    return max(0, 3 - math.floor(math.log10(spread)))
+
+
+def fill(inputs, path):
+    """Write the missing ratings as em.predict predicts them from all that are given."""
+    K = min(FILL_K, len(inputs.X))
+    progress(f"em.predict with K = {K}, from all ratings")
+    X_pred = em.predict(inputs.X, K)
+    rounded = X_pred.round(decimals(inputs.X) + 1)
+    path = path.resolve()
+    # Beside its place first: a run that ends early leaves an older file as it was.
+    part = path.with_name(path.name + ".part")
+    if inputs.users is None:
+        np.savetxt(part, np.where(inputs.X == 0, rounded, inputs.X), fmt="%.15g")
+    else:
+        write_best_first(part, inputs, rounded)
     try:
-        print(line, flush=True)
-    except OSError as error:  # standard output is full, or has lost its reader, such as head
-        sys.stdout = None  # spare Python's last flush
-        if isinstance(error, BrokenPipeError):
-            sys.exit(141)  # as a program ends that dies of SIGPIPE
-        stop(2, f"standard output: {error.strerror}")
+        os.replace(part, path)
+    except OSError as error:
+        stop(f"--fill: cannot replace {path} ({error.strerror}): the result lies in {part}")
+    show(f"Saved {shown(path)}: predictions of em.predict from all {inputs.name} holds")
 
 
-# Pictures: data in, a figure out. A score has the same colour in all of them.
+def write_best_first(path, inputs, rounded):
+    """Write a line for each missing rating: each user's items from the best to the worst."""
+    digits = decimals(inputs.X) + 1
+    popularity = np.count_nonzero(inputs.X, axis=0)
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["user", "item", "prediction"])
+        for u, user in enumerate(inputs.users):
+            progress(f"{u} of {len(inputs.users)} users written")
+            # The last key counts first: the prediction, and where it ties the number of ratings.
+            order = np.lexsort((-popularity, -rounded[u]))
+            order = order[inputs.X[u, order] == 0]
+            predictions = [f"{x:.{digits}f}" for x in rounded[u, order]]
+            names = [inputs.items[l] for l in order]
+            writer.writerows(zip([user] * len(order), names, predictions))
 
-LL_COLOUR, COURSE_COLOUR, RMSE_COLOUR, PREDICT_COLOUR, _, BIC_COLOUR = COLOURS[:6]
-GREY = "0.6"  # for comparison: the other seeds, a perfect prediction
+
+def save(figure, path):
+    """Save a picture, and say so."""
+    figure.savefig(path)
+    show(f"Saved {shown(path)}")
 
 
-def draw_toy(toy, clusters, mixtures):
+def shown(path):
+    """A path as a reader would type it."""
+    path = path.absolute()
+    if path.is_relative_to(Path.cwd()):
+        return path.relative_to(Path.cwd())
+    return path
+
+
+# Pictures: data in, a figure out
+
+
+def matching_orders(clusters, mixtures):
+    """{(model, K): the order in which to draw its components}.
+
+    Each has the number and the colour of the nearest one in the panel before.
+    """
+    orders = {}
+    before = []  # the means of the panel before
+    for K in clusters:
+        for model, fits in [("K-means", clusters), ("EM", mixtures)]:
+            mu = fits[K].mixture.mu
+            left = list(np.argsort(mu[:, 0]))
+            order = []
+            for mean in before:
+                nearest = ((mu[left] - mean) ** 2).sum(axis=1).argmin()
+                order.append(left.pop(nearest))
+            order += left
+            orders[model, K] = order
+            before = mu[order]
+    return orders
+
+
+def reordered(mixture, post, order):
+    """A mixture and its posteriors with the components in another order."""
+    mu, var, p = mixture
+    return common.GaussianMixture(mu[order], var[order], p[order]), post[:, order]
+
+
+def draw_toy(toy, clusters, mixtures, orders):
     """K-means above EM, a column per K, as common.plot draws them."""
     figure = plt.Figure(figsize=(max(3 * len(clusters), 9), 6.4), layout="constrained")
-    columns = figure.subplots(2, len(clusters), squeeze=False).T
-    before = []  # means of the panel before: the nearest component takes its number and colour
-    for column, K in zip(columns, clusters):
-        rows = ("K-means", "cost", clusters[K]), ("EM", "log-likelihood", mixtures[K])
-        for ax, (name, score, fit) in zip(column, rows):
-            mu, left, order = fit.mixture.mu, list(np.argsort(fit.mixture.mu[:, 0])), []
-            for mean in before:
-                order.append(left.pop(((mu[left] - mean) ** 2).sum(axis=1).argmin()))
-            order += left
-            before = mu[order]
-            mixture = fit.mixture._replace(mu=before, var=fit.mixture.var[order])
-            title = f"{name}, K = {K}\n{score} {fit.score:,.1f}"
-            common.plot(toy, mixture, fit.post[:, order], title, ax).set(xlabel="x1", ylabel="x2")
+    axes = figure.subplots(2, len(clusters), squeeze=False)
+    for column, K in enumerate(clusters):
+        panels = [("K-means", "cost", clusters[K]), ("EM", "log-likelihood", mixtures[K])]
+        for row, (model, score, fit) in enumerate(panels):
+            mixture, post = reordered(fit.mixture, fit.post, orders[model, K])
+            title = f"{model}, K = {K}\n{score} {fit.score:.1f}"
+            ax = axes[row, column]
+            common.plot(toy, mixture, post, title, ax)
+            ax.set(xlabel="x1", ylabel="x2")
             ax.label_outer()
-    words = "A point has its cluster's colour (K-means), or those of its components, mixed by its\n"
-    figure.suptitle(f"{words}posteriors (EM). The radius of a circle is one standard deviation.")
+    figure.suptitle(
+        "A point has its cluster's colour (K-means), or those of its components, mixed by its\n"
+        "posteriors (EM). The radius of a circle is one standard deviation."
+    )
     return figure
 
 
-def animate(path, toy, K, seed):
+def save_animation(toy, best, order, path):
     """EM from its start, as a GIF: a frame per iteration at first, fewer later, 16 at most."""
-    (mixture, _), steps = common.init(toy, K, seed), []
-    while len(steps) < 2 or steps[-1][2] - steps[-2][2] > 1e-6 * abs(steps[-1][2]):
-        steps.append((mixture, *naive_em.estep(toy, mixture)))
-        mixture = naive_em.mstep(toy, steps[-1][1])
-    figure, writer = plt.Figure(figsize=(6, 4.4)), PillowWriter(fps=2)
-    ax, margin = figure.subplots(), 0.4 * toy.std() or 1
-    (left, low), (right, high) = toy.min(axis=0) - margin, toy.max(axis=0) + margin
+    K = len(best.mixture.p)
+    steps = list(iterations(toy, K, best.seed))
+    frames = np.unique(np.geomspace(1, len(steps), 16).round().astype(int)) - 1
+    margin = 0.4 * toy.std() or 1
+    left, low = toy.min(axis=0) - margin
+    right, high = toy.max(axis=0) + margin
+    figure = plt.Figure(figsize=(6, 4.4))
+    ax = figure.subplots()
+    writer = PillowWriter(fps=2)
     with writer.saving(figure, path, dpi=80):
-        for i in np.unique(np.geomspace(1, len(steps), 16).round().astype(int)) - 1:
+        for i in frames:
             mixture, post, ll = steps[i]
+            mixture, post = reordered(mixture, post, order)
+            when = f"iteration {i}" if i > 0 else "the start"
             ax.clear()
-            when = f"iteration {i}" if i else "the start"
-            common.plot(toy, mixture, post, f"EM, K = {K}: {when}, log-likelihood {ll:,.1f}", ax)
+            common.plot(toy, mixture, post, f"EM, K = {K}: {when}, log-likelihood {ll:.1f}", ax)
             ax.set_aspect("equal", adjustable="box")
             ax.set(xlim=(left, right), ylim=(low, high), xlabel="x1", ylabel="x2")
             writer.grab_frame()
         for _ in range(3):  # the last one stays
             writer.grab_frame()
+    show(f"Saved {shown(path)}")
+
+
+def iterations(X, K, seed):
+    """Yield the mixture, posteriors and log-likelihood of each iteration of naive_em.run."""
+    mixture, _ = common.init(X.copy(), K, seed)
+    old_ll = -np.inf
+    while True:
+        post, ll = naive_em.estep(X.copy(), mixture)
+        yield mixture, np.asarray(post), ll
+        if not ll - old_ll > 1e-6 * abs(ll):
+            return
+        mixture = naive_em.mstep(X.copy(), post)
+        old_ll = ll
 
 
 def draw_selection(title, table, best, picked):
     """Scores over K: every seed a dot, the seed of the best log-likelihood on the line."""
-    panels = [  # the course's RMSE may not be known
-        ("score", "Log-likelihood (larger is better)", "nats", LL_COLOUR),
-        ("bic", "BIC (larger is better)", "nats", BIC_COLOUR),
-        ("rmse", "The course's RMSE (smaller is better)", "stars", RMSE_COLOUR),
-    ][: 3 if np.isfinite(best[picked].rmse) else 2]
+    panels = [
+        ("score", "Log-likelihood (larger is better)", "nats"),
+        ("bic", "BIC (larger is better)", "nats"),
+    ]
+    if best[picked].rmse is not None:
+        panels.append(("rmse", "The course's RMSE (smaller is better)", "stars"))
     figure = plt.Figure(figsize=(4.4 * len(panels), 4), layout="constrained")
-    for ax, (field, name, unit, colour) in zip(figure.subplots(1, len(panels)), panels):
+    for ax, (field, name, unit) in zip(figure.subplots(1, len(panels)), panels):
         for K, fits in table.items():
-            dots = ax.plot([K] * len(fits), [getattr(f, field) for f in fits], "o", c=GREY, ms=4)
-        (line,) = ax.plot(list(best), [getattr(f, field) for f in best.values()], "o-", c=colour)
+            values = [getattr(fit, field) for fit in fits]
+            dots = ax.plot([K] * len(fits), values, "o", color=GREY, markersize=4)
+        values = [getattr(fit, field) for fit in best.values()]
+        line = ax.plot(list(best), values, "o-", color=BLUE)
         mark = ax.axvline(picked, color="black", linestyle=":")
         ax.set(title=name, xlabel="K", ylabel=unit, xticks=list(table))
-        ax.yaxis.set_major_formatter("{x:,.10g}")
-    labels = ["seed with the best log-likelihood", "other seeds", f"K = {picked}, picked by BIC"]
-    figure.legend([line, dots[0], mark], labels, loc="outside lower center", ncols=3)
+        ax.yaxis.set_major_formatter("{x:.10g}")
+    figure.legend(
+        [line[0], dots[0], mark],
+        ["seed with the best log-likelihood", "other seeds", f"K = {picked}, picked by the BIC"],
+        loc="outside lower center",
+        ncols=3,
+    )
     figure.suptitle(title)
     return figure
 
 
-def draw_convergence(fits, best):
-    """The log-likelihood after every iteration, a line per seed."""
-    figure = plt.Figure(figsize=(9, 4.5), layout="constrained")
-    ax = figure.subplots()
-    for fit in sorted(fits, key=lambda fit: fit is best):
-        colour, iterations = LL_COLOUR if fit is best else GREY, range(1, len(fit.trace) + 1)
-        ax.plot(iterations, fit.trace, "o-", markersize=3, color=colour)
-    low = min(fit.trace[min(2, len(fit.trace) - 2)] for fit in fits)
+def draw_convergence(fits, best, title):
+    """The log-likelihood after every iteration, a line per seed: all of it, and magnified."""
+    figure = plt.Figure(figsize=(10, 4.6), layout="constrained")
+    whole, magnified = figure.subplots(1, 2)
+    handles = {}  # {label: a line of that kind}
+    others = [fit for fit in fits if fit is not best]
+    for fit in [*others, best]:  # the best one on top
+        if fit is best:
+            label = f"seed {fit.seed}, the best"
+            style = {"color": BLUE, "marker": "o"}
+        elif best.score - fit.score <= 1e-5 * abs(best.score):
+            label = "seeds that end in the same optimum"
+            style = {"color": GREY, "marker": "s"}
+        else:
+            label = "seeds that end in a worse optimum"
+            style = {"color": ORANGE, "marker": "^"}
+        for ax in (whole, magnified):
+            line = ax.plot(range(1, len(fit.trace) + 1), fit.trace, markersize=4, **style)
+        handles[label] = line[0]
+    third = min(3, min(len(fit.trace) for fit in fits))
+    low = np.nanmin([fit.trace[third - 1] for fit in fits])
     margin = 0.05 * (best.score - low) or 1
-    ax.set(xlabel="EM iteration", ylim=(low - margin, best.score + margin))
-    ax.set_ylabel("log-likelihood (nats; the first ones lie below)")
-    ax.set_title(f"EM with K = {len(best.mixture.p)}: how the log-likelihood rises from each seed")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.yaxis.set_major_formatter("{x:,.10g}")
-    labels = [f"seed {best.seed}, the best", "other seeds"][: len(fits)]
-    figure.legend(ax.lines[:-3:-1], labels, loc="outside lower center", ncols=2)
+    whole.set_title("all iterations")
+    magnified.set_title(f"magnified, from iteration {third}")
+    magnified.set(xlim=(third - 0.5, None), ylim=(low - margin, best.score + margin))
+    for ax in (whole, magnified):
+        ax.set(xlabel="EM iteration", ylabel="log-likelihood (nats)")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.yaxis.set_major_formatter("{x:.10g}")
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+    figure.suptitle(f"How the log-likelihood rises from each seed ({title})")
     return figure
 
 
-def draw_user_types(X, fit):
-    """A panel per type: how generous it is, and the movies that it likes most and least.
+def draw_user_types(X, fit, items, kind, title):
+    """A panel per type: the movies that it likes most and least, beside what everyone thinks.
 
-    Its mean - everyone's, of each movie = generosity (the mean over the movies) + taste; a taste is
-    pulled to 0, as in em.predict, where few users of the type have rated the movie.
+    A bar is the type's mean - everyone's mean. It is the sum of the type's generosity, the mean of
+    that over all movies, and a taste, which is pulled to 0 as in em.predict where few users of the
+    type have rated the movie.
     """
-    movies, p = np.flatnonzero(X.any(axis=0)), fit.mixture.p
-    X, mu = X[:, movies], fit.mixture.mu[:, movies]
-    # A single type is compared with the mean of all ratings. A mean of 0 was never updated.
-    everyone = X[X != 0].mean() if len(p) == 1 else X.sum(axis=0) / (X != 0).sum(axis=0)
-    above = np.ma.masked_array(mu - everyone, mu == 0)
-    generosity, count = above.mean(axis=1).filled(0), fit.post.T @ (X != 0)
-    taste = ((above - generosity[:, None]) * count / (count + 15)).filled(0)
+    K = len(fit.mixture.p)
+    movies = np.flatnonzero(X.any(axis=0))  # those that anyone has rated
+    X = X[:, movies]
+    mu = fit.mixture.mu[:, movies]
+    everyone = X.sum(axis=0) / np.count_nonzero(X, axis=0)
+    above = np.ma.masked_array(mu - everyone, mu == 0)  # a mean of 0 was never updated
+    generosity = above.mean(axis=1).filled(0)[:, None]
+    count = fit.post.T @ (X != 0)
+    taste = ((above - generosity) * count / (count + 15)).filled(0)
+    bars = generosity + taste
 
-    least = min(max(0.01, 1.5 / len(X)), p.max())
-    types = [j for j in np.argsort(-p, kind="stable") if p[j] >= least]
-    few, limit = max(1, min(5, len(movies) // 2)), 1.1 * np.abs(taste[types]).max() + 0.01
-    rows, columns = -(-len(types) // 4), min(len(types), 4)
-    figure = plt.Figure(figsize=(max(3 * columns, 8), 1.2 + 3 * rows), layout="constrained")
+    shares = fit.mixture.p
+    least = min(max(0.01, 1.5 / len(X)), shares.max())
+    types = [j for j in np.argsort(-shares, kind="stable") if shares[j] >= least]
+    few = max(1, min(5, len(movies) // 2))  # movies to show at each end
+    columns = min(len(types), 4)
+    rows = math.ceil(len(types) / 4)
+    limit = 1.1 * np.abs(bars[types]).max() + 0.01
+    figure = plt.Figure(figsize=(max(3 * columns, 8), 1.6 + 3 * rows), layout="constrained")
     for i, j in enumerate(types, start=1):
         ax = figure.add_subplot(rows, columns, i)
-        shown = np.argsort(-taste[j], kind="stable")[[*range(few), *range(-few, 0)]]
-        ax.barh(range(2 * few), taste[j, shown], color=[LL_COLOUR] * few + [COURSE_COLOUR] * few)
-        ax.set_yticks(range(2 * few), [f"movie {movies[l] + 1}" for l in shown])
-        ax.set(xlim=(-limit, limit), ylim=(2 * few - 0.5, -0.5))
+        by_taste = np.argsort(-taste[j], kind="stable")
+        most = by_taste[:few]
+        worst = by_taste[-few:]
+        liked = ax.barh(range(few), bars[j, most], color=BLUE)
+        disliked = ax.barh(range(few, 2 * few), bars[j, worst], color=ORANGE)
+        mean = ax.axvline(generosity[j, 0], color="black", linestyle="--", linewidth=1)
         ax.axvline(0, color="black", linewidth=1)
-        ax.set_title(f"type {i}: {p[j]:.1%} of users\ngenerosity {generosity[j]:+.2f} stars")
-    figure.supxlabel("stars above or below everyone's mean plus the type's generosity")
-    more = f" ({len(p) - len(types)} left out, of one user or under 1 %)" * (len(types) < len(p))
-    words = f"User types, K = {len(p)}{more}: how much more each gives than everyone, and\n"
-    figure.suptitle(words + "the movies liked most (blue) and least (orange)")
+        names = [shortened(items[movies[l]]) for l in [*most, *worst]]
+        ax.set_yticks(range(2 * few), names, parse_math=False)
+        ax.set(xlim=(-limit, limit), ylim=(2 * few - 0.5, -0.5))
+        ax.set_title(f"type {i}: {100 * shares[j]:.1f} % of users")
+        ax.set_xlabel("stars more or fewer than everyone")
+    figure.legend(
+        [liked, disliked, mean],
+        ["liked most", "liked least", f"the type's mean over all {kind}s: its generosity"],
+        loc="outside lower center",
+        ncols=3,
+    )
+    if len(types) < K:
+        title += f"; {K - len(types)} left out, of one user or under 1 %"
+    figure.suptitle(f"User types ({title})")
     return figure
 
 
-def draw_predictions(predicted, K, truth):
-    """Errors over K, and what the last way predicts with K, of {K: (WAYS, ratings) array}."""
+def shortened(name):
+    """A name that fits beside a bar."""
+    if len(name) > 18:
+        return name[:17] + "\N{HORIZONTAL ELLIPSIS}"
+    return name
+
+
+def draw_predictions(predictions, K, truth):
+    """Errors over K, and what the last of the WAYS makes with K of ratings of each true value."""
     figure = plt.Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    colours = [COURSE_COLOUR, PREDICT_COLOUR][: len(WAYS)]
-    for i, (way, colour) in enumerate(zip(WAYS, colours)):  # the last one is used to predict
-        errors = [common.rmse(rows[i], truth) for rows in predicted.values()]
-        left.plot(list(predicted), errors, "o-", color=colour, label=way)
-    left.axvline(K, color="black", linestyle=":", label=f"K = {K}, used to predict")
-    left.set(xlabel="K", ylabel="RMSE (stars)", xticks=list(predicted))
+    Ks = list(predictions)
+    styles = [("s--", ORANGE), ("o-", PURPLE)]
+    if len(WAYS) == 1:
+        styles = styles[:1]
+    for i, (way, (form, colour)) in enumerate(zip(WAYS, styles)):
+        errors = [common.rmse(rows[i], truth) for rows in predictions.values()]
+        left.plot(Ks, errors, form, color=colour, label=way)
+    left.axvline(K, color="black", linestyle=":", label=f"K = {K}, the one of --fill")
+    left.set(xlabel="K", ylabel="RMSE (stars)", xticks=Ks)
     left.set_title("Error on the hidden ratings (smaller is better)")
     left.legend()
 
-    if len(np.unique(truth)) > 10:  # ten groups of equal width; a group stands at its middle
-        low, width = truth.min(), np.ptp(truth) / 10
-        truth = low + width * (np.minimum((truth - low) // width, 9) + 0.5)
-    levels, values = np.unique(truth), predicted[K][-1]
-    boxes = {"patch_artist": True, "boxprops": {"facecolor": colour}, "showfliers": False}
-    boxes |= {"medianprops": {"color": "black"}, "whis": (5, 95), "manage_ticks": False}
-    width, groups = 0.6 * min(np.diff(levels), default=1), [values[truth == x] for x in levels]
-    drawn = right.boxplot(groups, positions=levels, widths=width, **boxes)
-    (perfect,) = right.plot(levels[[0, -1]], levels[[0, -1]], color=GREY, linestyle="--")
+    predicted = predictions[K][-1]
+    if len(np.unique(truth)) > 10:
+        truth = middles_of_ten_groups(truth)
+    levels = np.unique(truth)
+    boxes = right.boxplot(
+        [predicted[truth == level] for level in levels],
+        positions=levels,
+        widths=0.6 * min(np.diff(levels), default=1),
+        whis=(5, 95),
+        showfliers=False,
+        manage_ticks=False,
+        patch_artist=True,
+        boxprops={"facecolor": colour},
+        medianprops={"color": "black"},
+    )
+    perfect = right.plot(levels[[0, -1]], levels[[0, -1]], color=GREY, linestyle="--")
     right.set_title(f"Predicted against true rating ({way}, K = {K})")
     right.set(xlabel="true rating (stars)", ylabel="predicted rating (stars)")
     right.set_xticks(levels, [f"{level:.3g}" for level in levels])
-    words = ["middle half; line: median", "whiskers: 5 % to 95 %", "perfect prediction"]
-    right.legend([drawn["boxes"][0], drawn["whiskers"][0], perfect], words, loc="lower right")
+    right.legend(
+        [boxes["boxes"][0], boxes["whiskers"][0], perfect[0]],
+        ["middle half; line: median", "whiskers: 5 % to 95 %", "perfect prediction"],
+        loc="lower right",
+    )
     figure.suptitle(f"Predictions of {len(truth)} ratings that were hidden from the fit")
     return figure
 
 
+def middles_of_ten_groups(values):
+    """Each value replaced by the middle of its group, of ten of equal width."""
+    low = values.min()
+    width = np.ptp(values) / 10
+    group = np.minimum((values - low) // width, 9)
+    return low + width * (group + 0.5)
+
+
 if __name__ == "__main__":
-    with contextlib.suppress(AttributeError):  # Jupyter's standard output encodes everything
-        sys.stdout.reconfigure(errors="backslashreplace")
+    plt.rcdefaults()  # Matplotlib's own settings, whatever the user's are
     try:
-        with plt.rc_context():  # Matplotlib's own defaults, whatever the user's are
-            plt.rcdefaults()
-            main()
-    except (ValueError, MemoryError) as error:
-        stop(2, str(error) or "not enough memory")
+        main()
+    except KeyboardInterrupt:
+        progress("")
+        print("main.py: interrupted", file=sys.stderr)
+        os._exit(130)  # a fit in a long product would crash the interpreter's orderly end
+    except BrokenPipeError:  # the output's reader has left, as `| head` does
+        os._exit(141)
+    except MemoryError:
+        progress("")
+        print("main.py: not enough memory", file=sys.stderr)
+        os._exit(2)
