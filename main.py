@@ -456,13 +456,13 @@ def say_what_is_left_out(options, inputs):
         show(f"{unknown} entries of netflix_complete.txt are 0: the course's RMSE takes 0 stars.")
     lacks = []
     if not RUN_TAKES_WATCH:
-        lacks.append("em.run has no parameter watch")
+        lacks.append("em.run's parameter watch (netflix_convergence.png)")
     if not PLOT_TAKES_AX:
-        lacks.append("common.plot has no parameter ax")
+        lacks.append("common.plot's parameter ax (toy_kmeans_vs_em.png, toy_em.gif)")
     if "em.predict" not in WAYS:
-        lacks.append("em.py has no predict")
+        lacks.append("em.predict (its column of step 4, --fill)")
     if lacks:
-        show(f"Your {', '.join(lacks)}: what needs them is left out.")
+        show(f"Left out, because your modules have no: {', '.join(lacks)}.")
 
 
 def read_inputs(options):
@@ -520,7 +520,9 @@ def read_matrix(path, ratings=False):
         ValueError: the file cannot be read or holds anything else; the message is one line that
             names the file and the place, what was expected and what it holds
     """
-    lines = read_text(path).splitlines()
+    lines = [line.split("#")[0] for line in read_text(path).splitlines()]
+    if not "".join(lines).strip():
+        raise ValueError(f"{path}: expected numbers separated by spaces, got none")
     try:
         X = np.loadtxt(lines, ndmin=2)
     except ValueError:
@@ -547,7 +549,7 @@ def first_fault(lines, ratings):
     """What is wrong with the first line that read_matrix cannot accept."""
     width = None
     for number, line in enumerate(lines, start=1):
-        words = line.split("#")[0].split()
+        words = line.split()
         if not words:
             continue
         if width is None:
@@ -565,14 +567,13 @@ def first_fault(lines, ratings):
                     continue
                 if ratings and x > LARGEST_RATING and width in (3, 4):
                     hint = "; for lines of `user item rating` use --ratings"
-            if "_" in word or not is_allowed(x, ratings):
+            if "_" in word or not word.isascii() or not is_allowed(x, ratings):
                 kind = "a finite number"
                 if ratings:
                     kind = f"a rating up to {LARGEST_RATING:.0f}, or 0 or nan for a missing one"
                 return f"line {number}, column {column}: expected {kind}, got {word[:40]!r}{hint}"
         if len(words) != width:
             return f"line {number}: expected {width} numbers as above, got {len(words)}"
-    return "expected numbers separated by spaces"
 
 
 def read_ratings(path):
@@ -594,36 +595,35 @@ def read_ratings(path):
     columns = []
     values = []
     header = ""
-    try:
-        for line_number, fields in records(text, separator):
-            place = f"{path}, line {line_number}"
-            if len(fields) < 3 or "" in fields[:2]:
-                got = separator.join(fields)[:60]
-                raise ValueError(f"{place}: expected a user, an item and a rating, got {got!r}")
-            user, item, word = fields[:3]
-            try:
-                value = float(word)
-            except ValueError:
-                value = np.nan
-            if np.isnan(value) and line_number == 1:
+    for line_number, fields in records(path, text, separator):
+        place = f"{path}, line {line_number}"
+        if len(fields) < 3 or "" in fields[:2]:
+            got = separator.join(fields)[:60]
+            raise ValueError(f"{place}: expected a user, an item and a rating, got {got!r}")
+        user, item, word = fields[:3]
+        try:
+            value = float(word)
+        except ValueError:
+            if line_number == 1:
                 header = separator.join(fields)
                 continue
-            if not 0 < value <= LARGEST_RATING or "_" in word:
-                hint = ""
-                if value == 0:
-                    hint = " (it would mean missing: leave the line out, or add 1 to all ratings)"
-                most = f"{LARGEST_RATING:.0f}"
-                raise ValueError(
-                    f"{place}: expected a rating above 0 and up to {most}, got {word[:40]!r}{hint}"
-                )
-            rows.append(users.setdefault(user, len(users)))
-            columns.append(items.setdefault(item, len(items)))
-            values.append(value)
-            if len(values) % 100_000 == 0:
-                progress(f"{path.name}: {len(values)} ratings read")
-    except csv.Error as error:
-        raise ValueError(f"{path}: expected lines of `user item rating`, got {error}") from None
+            value = np.nan
+        if not 0 < value <= LARGEST_RATING or "_" in word:
+            hint = ""
+            if value == 0:
+                hint = " (it would mean missing: leave the line out, or add 1 to all ratings)"
+            most = f"{LARGEST_RATING:.0f}"
+            raise ValueError(
+                f"{place}: expected a rating above 0 and up to {most}, got {word[:40]!r}{hint}"
+            )
+        rows.append(users.setdefault(user, len(users)))
+        columns.append(items.setdefault(item, len(items)))
+        values.append(value)
+        if len(values) % 100_000 == 0:
+            progress(f"{path.name}: {len(values)} ratings read")
     progress("")
+    if not values:
+        raise ValueError(f"{path}: expected at least one rating, got none")
     n = len(users)
     d = len(items)
     if n < 2 or d < 2:
@@ -650,20 +650,23 @@ def read_ratings(path):
     return Inputs([path], path.name, None, X, None, "item", list(items), list(users), report)
 
 
-def records(text, separator):
-    """Yield the number and the fields of every line that is not empty."""
+def records(path, text, separator):
+    """Yield the number and the fields of every line of a file's text that is not empty."""
     if separator == "::":
         for number, line in enumerate(text.splitlines(), start=1):
             if line:
                 yield number, line.split("::")
         return
     # With newline="" the csv module sees the line ends, which may stand within quotes.
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
-    )
-    for fields in reader:
-        if fields:
-            yield reader.line_num, fields
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        for fields in reader:
+            if fields:
+                yield reader.line_num, fields
+    except csv.Error as error:
+        place = f"{path}, line {reader.line_num}"
+        raise ValueError(f"{place}: expected `user item rating`, got {error}") from None
 
 
 def decimals(X):
@@ -899,7 +902,7 @@ def draw_user_types(X, fit, items, kind, title):
     columns = min(len(types), 4)
     rows = math.ceil(len(types) / 4)
     limit = 1.1 * np.abs(bars[types]).max() + 0.01
-    figure = plt.Figure(figsize=(max(3 * columns, 8), 1.6 + 3 * rows), layout="constrained")
+    figure = plt.Figure(figsize=(max(3.6 * columns, 8), 1.6 + 3 * rows), layout="constrained")
     for i, j in enumerate(types, start=1):
         ax = figure.add_subplot(rows, columns, i)
         by_taste = np.argsort(-taste[j], kind="stable")
