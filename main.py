@@ -684,10 +684,14 @@ def fill(inputs, path):
     path = path.resolve()
     # Beside its place first: a run that ends early leaves an older file as it was.
     part = path.with_name(path.name + ".part")
-    if inputs.users is None:
-        np.savetxt(part, np.where(inputs.X == 0, rounded, inputs.X), fmt="%.15g")
-    else:
-        write_best_first(part, inputs, rounded)
+    try:
+        if inputs.users is None:
+            np.savetxt(part, np.where(inputs.X == 0, rounded, inputs.X), fmt="%.15g")
+        else:
+            write_best_first(part, inputs, rounded)
+    except BaseException:  # Ctrl-C among them
+        part.unlink(missing_ok=True)
+        raise
     try:
         os.replace(part, path)
     except OSError as error:

@@ -122,7 +122,8 @@ def main():
     options = parser.parse_args()
     if options.draws is not None:
         good = sum(found(seed) for seed in range(options.draws))
-        return print(f"EM finds the types in {good} of {options.draws} draws")
+        print(f"EM finds the types in {good} of {options.draws} draws")
+        return
     stale = []
     for name, content in files().items():
         path = ROOT / name
