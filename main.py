@@ -711,7 +711,7 @@ def write_best_first(path, inputs, rounded):
             # The last key counts first: the prediction, and where it ties the number of ratings.
             order = np.lexsort((-popularity, -rounded[u]))
             order = order[inputs.X[u, order] == 0]
-            predictions = [f"{x:.{digits}f}" for x in rounded[u, order]]
+            predictions = [f"{x:.{digits}f}" for x in rounded[u, order].tolist()]
             names = [inputs.items[l] for l in order]
             writer.writerows(zip([user] * len(order), names, predictions))
 
@@ -876,7 +876,8 @@ def draw_convergence(fits, best, title):
         ax.set(xlabel="EM iteration", ylabel="log-likelihood (nats)")
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.yaxis.set_major_formatter("{x:.10g}")
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+    labels = list(handles)[::-1]  # the best one first
+    figure.legend([handles[label] for label in labels], labels, loc="outside lower center", ncols=3)
     figure.suptitle(f"How the log-likelihood rises from each seed ({title})")
     return figure
 
