@@ -203,35 +203,39 @@ def predict(X: np.ndarray, K: int = 4, seeds: Iterable[int] = range(10)) -> np.n
     if not draws:
         raise ValueError("seeds: expected at least one, got none")
 
+    n, d = X.shape
+    B = len(draws)
     given = X != 0
     delta = given.astype(float)
-    mean = X.sum() / given.sum()
-    smallest = X.min(where=given, initial=np.inf)
-    largest = X.max(where=given, initial=-np.inf)
-    users = Rows(X, delta, x_hat=np.full(X.shape, mean), residuals=(X - mean) * delta)
+    smallest = X[given].min()
+    largest = X[given].max()
+    mean = X[given].mean()
+    users = Rows(X, delta, x_hat=np.full((n, d), mean), residuals=(X - mean) * delta)
+    # Views: what is added to the movies' x_hat is added to the users', too.
     movies = Rows(X.T, delta.T, users.x_hat.T, users.residuals.T)
 
-    # A mean square below this is rounding: all ratings are explained.
+    # Residuals with a smaller mean square are nothing but rounding.
     least_var = (1e-12 * max(abs(smallest), abs(largest))) ** 2
     for _ in range(8):
         for rows in (users, movies):
-            post = types_by_residuals(rows, K, least_var, draws)
-            add_prediction(rows, post, len(draws))
+            post, mu = types_by_residuals(rows, K, least_var, draws)
+            add_prediction(rows, post, mu, B)
 
-    post = types_by_choice(delta, np.ones((len(X), 1)), draws)
-    add_prediction(users, post, len(draws))
-    post = types_by_choice(delta.T, np.ones((X.shape[1], 1)), draws)
-    add_prediction(movies, post, len(draws))
-
-    # The tolerance is for a rating that is the mean itself: on another scale, rounding could put
-    # it above.
+    # The tolerance is for ratings that are the mean itself: on another scale, rounding could put
+    # them above.
     liked = delta * (X - mean > 1e-9 * (largest - smallest))
-    post = types_by_choice(liked, delta, draws)
-    add_prediction(users, post, len(draws))
-    post = types_by_choice(liked.T, delta.T, draws)
-    add_prediction(movies, post, len(draws))
+    rounds = [
+        (users, delta, np.ones((n, 1))),
+        (movies, delta.T, np.ones((d, 1))),
+        (users, liked, delta),
+        (movies, liked.T, delta.T),
+    ]
+    for rows, yes, possible in rounds:
+        post = types_by_choice(yes, possible, draws)
+        mu = pulled_means(rows, post)
+        add_prediction(rows, post, mu, B)
 
-    X_pred = np.clip(users.x_hat, smallest, largest, out=users.x_hat)
+    X_pred = np.clip(users.x_hat, smallest, largest)
     np.copyto(X_pred, X, where=given)
     return X_pred
 
@@ -247,7 +251,7 @@ class Rows(NamedTuple):
 
 def types_by_residuals(
     rows: Rows, K: int, least_var: float, draws: list[np.random.RandomState]
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Sort rows into types by their residuals: a mixture of K Gaussians for each draw.
 
     Args:
@@ -258,18 +262,20 @@ def types_by_residuals(
 
     Returns:
         post: (B K, n) array of posteriors, the K types of the first mixture first
+        mu: (B K, d) array, the types' means of the residuals, in the unit of the ratings
     """
     residuals = rows.residuals
     delta = rows.delta
     K = min(K, len(residuals))
     var = max((residuals**2).sum() / delta.sum(), least_var)
-    post = start(len(residuals), K, draws)
+    mu = residuals[start(len(residuals), K, draws)] / (1 + PULL)  # the mean of a single row
+    p = np.full((len(mu), 1), 1 / K)
     for _ in range(3):
-        p = post.mean(axis=1, keepdims=True)
-        mu = pulled_means(rows, post)
         f = np.log(p + 1e-16) + (mu @ residuals.T - mu**2 @ delta.T / 2) / var
         post = posteriors(f, K)
-    return post
+        p = post.mean(axis=1, keepdims=True)
+        mu = pulled_means(rows, post)
+    return post, mu
 
 
 def types_by_choice(
@@ -293,32 +299,28 @@ def types_by_choice(
     K = min(CLOSING_TYPES, len(yes))
     few_yes = 5 * yes.mean(axis=0) + 0.01
     few_no = 5 * (possible.mean(axis=0) - yes.mean(axis=0)) + 0.01
-    post = start(len(yes), K, draws)
+    starts = start(len(yes), K, draws)
+    theta_yes = yes[starts] + few_yes
+    theta_no = possible[starts] - yes[starts] + few_no
+    p = np.full((len(starts), 1), 1 / K)
     for _ in range(3):
+        total = (theta_yes + theta_no).sum(axis=1, keepdims=True)
+        log_odds = np.log(theta_yes / theta_no)
+        log_no = np.log(theta_no / total)
+        if possible.shape[1] == 1:
+            log_no = log_no.sum(axis=1, keepdims=True)  # the product with d ones
+        f = np.log(p + 1e-16) + log_odds @ yes.T + log_no @ possible.T  # = log theta @ E.T
+        post = posteriors(f, K)
         p = post.mean(axis=1, keepdims=True)
         count_yes = post @ yes
-        theta_yes = few_yes + count_yes
-        theta_no = few_no + (post @ possible - count_yes)
-        total = (theta_yes + theta_no).sum(axis=1, keepdims=True)
-        log_no = np.log(theta_no / total)
-        log_odds = np.log(theta_yes / theta_no)
-        if possible.shape[1] == 1:
-            log_no = log_no.sum(axis=1, keepdims=True)
-        # log theta @ E.T
-        f = np.log(p + 1e-16) + log_odds @ yes.T + log_no @ possible.T
-        post = posteriors(f, K)
+        theta_yes = count_yes + few_yes
+        theta_no = post @ possible - count_yes + few_no
     return post
 
 
 def start(n: int, K: int, draws: list[np.random.RandomState]) -> np.ndarray:
-    """Posteriors to start from, (B K, n): each type holds one row, those of a mixture K different.
-
-    Rows that no type holds have posteriors of 0, until the first E-step.
-    """
-    held = np.concatenate([draw.choice(n, K, replace=False) for draw in draws])
-    post = np.zeros((len(held), n))
-    post[np.arange(len(held)), held] = 1
-    return post
+    """The rows from which the types start, (B K,) indices; those of a mixture are K different."""
+    return np.concatenate([draw.choice(n, K, replace=False) for draw in draws])
 
 
 def posteriors(f: np.ndarray, K: int) -> np.ndarray:
@@ -335,12 +337,11 @@ def pulled_means(rows: Rows, post: np.ndarray) -> np.ndarray:
     return post @ rows.residuals / (post @ rows.delta + PULL)
 
 
-def add_prediction(rows: Rows, post: np.ndarray, B: int) -> None:
+def add_prediction(rows: Rows, post: np.ndarray, mu: np.ndarray, B: int) -> None:
     """Add to x_hat the mean of what B mixtures predict; the residuals become those that are left.
 
     In place: rows of users and rows of movies are views of the same arrays, which may be large.
     """
-    mu = pulled_means(rows, post)
     np.add(rows.x_hat, post.T @ (mu / B), out=rows.x_hat)
     np.subtract(rows.X, rows.x_hat, out=rows.residuals)
     np.multiply(rows.residuals, rows.delta, out=rows.residuals)
@@ -351,11 +352,12 @@ def check_ratings(X: np.ndarray) -> np.ndarray:
     try:
         X = np.asarray(X, dtype=float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"X: expected a 2-D array of numbers, got none: {error}") from None
+        kind = type(X).__name__
+        raise ValueError(f"X: expected a 2-D array of numbers, got a {kind}: {error}") from None
     if X.ndim != 2:
         raise ValueError(f"X: expected a 2-D array, got one of shape {X.shape}")
     if not X.any():
-        raise ValueError(f"X: expected at least one rating, got shape {X.shape} of only zeros")
+        raise ValueError("X: expected at least one rating, got only zeros (missing)")
     # A NaN is its own minimum and maximum; np.isfinite(X) would be another array.
     if not np.isfinite(X.min()) or not np.isfinite(X.max()):
         u, l = np.argwhere(~np.isfinite(X))[0]
