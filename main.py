@@ -109,7 +109,7 @@ def step_naive_em(toy, Ks, seeds, clusters, plots):
         best[K] = max(fits, key=rounded_score)
         show(f"{K:3} {best[K].score:17.4f} {best[K].bic:17.4f} {best[K].seed:5}")
     K = max(best, key=lambda K: best[K].bic)
-    show(f"BIC picks K = {K} components.")
+    show(f"BIC picks K = {K}.")
     if not all_finite(best):
         return
     if PLOT_TAKES_AX:
@@ -142,7 +142,7 @@ def step_em(inputs, Ks, seeds, plots):
             row += f" {best[K].rmse:9.4f}"
         show(row)
     picked = max(best, key=lambda K: best[K].bic)
-    show(f"BIC picks K = {picked} user types.")
+    show(f"BIC picks K = {picked}.")
     if not all_finite(best):
         return
     selection = draw_selection(f"EM on {inputs.name}", table, best, picked)
@@ -195,7 +195,7 @@ def step_prediction(inputs, Ks, seeds, plots):
         error = np.sqrt(squares.mean())
         # The standard error of the mean square, carried over to its root
         uncertainty = squares.std() / np.sqrt(len(squares)) / (2 * max(error, 1e-100))
-        show(f"--fill predicts with em.predict and K = {fill_K}, whatever this table says.")
+        show(f"--fill takes em.predict with K = {fill_K}, its default: not chosen by this table.")
         expected = f"{error:.{digits}f} +- {uncertainty:.{digits}f}"
         show(f"Expect {expected} stars (+-: standard error) for ratings given like the others,")
         show(f"and more for users or {inputs.kind}s with few ratings.")
@@ -229,7 +229,9 @@ def fit(model, X, K, seed, Y=None):
         bic = common.bic(X, mixture, score)
     rmse = None
     if Y is not None:
-        rmse = common.rmse(em.fill_matrix(X.copy(), mixture), Y)
+        rmse = common.rmse(np.asarray(em.fill_matrix(X.copy(), mixture)), Y)
+    arrays = [np.asarray(part) for part in mixture]  # a student's may be lists or matrices
+    mixture = common.GaussianMixture(*arrays)
     return Fit(seed, mixture, np.asarray(post), score, trace, bic, rmse)
 
 
@@ -283,7 +285,7 @@ def predict_hidden(X, seeds, K, job):
     predict, tenth = job
     X_left = X.copy()
     X_left.flat[tenth] = 0
-    return predict(X_left, K, seeds).take(tenth)
+    return np.asarray(predict(X_left, K, seeds)).take(tenth)
 
 
 def sweep(name, job, Ks, variants, n_workers):
@@ -313,7 +315,8 @@ def workers(X):
         cpus = len(os.sched_getaffinity(0))
     else:
         cpus = os.cpu_count() or 1
-    return max(1, min(cpus, int((memory() - X.nbytes) / memory_of_a_fit(X.size))))
+    room = (memory() - X.nbytes) / memory_of_a_fit(X.size)
+    return max(1, int(min(cpus, room)))
 
 
 def memory_of_a_fit(size):
