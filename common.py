@@ -44,7 +44,7 @@ def init(X: np.ndarray, K: int, seed: int = 0) -> tuple[GaussianMixture, np.ndar
     # A RandomState of its own leaves NumPy's global random state as it was.
     mu = X[np.random.RandomState(seed).choice(n, K, replace=False)]
     var = np.array([((X - mean) ** 2).mean() for mean in mu])
-    var = np.maximum(var, 1e-100)  # all rows may be equal
+    var = np.maximum(var, 1e-100)  # of equal rows it is 0, and the E-step divides by it
     p = np.full(K, 1 / K)
     post = np.full((n, K), 1 / K)
     return GaussianMixture(mu, var, p), post

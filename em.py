@@ -29,8 +29,8 @@ def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
     mu = mixture.mu
     var = mixture.var[:, None]
     p = mixture.p[:, None]
-    # ||x - mu||^2 = ||x||^2 - 2 x.mu + ||mu||^2 over C_u: two products. They, and f, are (K, n):
-    # faster, because each type's numbers are contiguous. Rounding may leave them a little below 0.
+    # ||x - mu||^2 = ||x||^2 - 2 x.mu + ||mu||^2 over C_u takes two matrix products. Rounding may
+    # leave it a little below 0. It is (K, n), and so is f: faster than (n, K).
     distance = np.maximum(squares - 2 * mu @ X.T + mu**2 @ delta.T, 0)
     f = np.log(p + 1e-16) - n_rated / 2 * np.log(2 * np.pi * var) - distance / (2 * var)
     ll = np.logaddexp.reduce(f, axis=0)  # (n,): logsumexp_j f, of each user
@@ -68,7 +68,7 @@ def mstep(
     # sum_u post ||x_Cu - mu_Cu||^2, expanded as in the E-step, from the sums above
     sse = squares @ post + (mu**2 * count - 2 * mu * total).sum(axis=1)
     rated_by_type = n_rated @ post  # (K,): sum_u post[u, j] |C_u|
-    tiny = 1e-100  # no more than a rounding error, unless a type's users have no rating
+    tiny = 1e-100  # no 0 / 0: a type whose users have no rating keeps its variance
     var = (sse + tiny * mixture.var) / (rated_by_type + tiny)
     return GaussianMixture(mu, np.maximum(var, min_variance), post.mean(axis=0))
 
@@ -84,22 +84,22 @@ def run(
     Args:
         X: (n, d) ratings, 0 where missing
         mixture: GaussianMixture of K types to start from
-        post: (n, K) array, as common.init returns it; the first E-step replaces it
-        watch: called with the log-likelihood of every iteration, if not None
+        post: (n, K) array, as common.init returns it: the first E-step replaces it unread
+        watch: called with the log-likelihood of every E-step, if not None
 
     Returns:
         mixture: GaussianMixture of the last M-step
         post: (n, K) array, the posteriors under the mixture before that M-step
         ll: float, the log-likelihood of that mixture before it, in nats
     """
-    X = prepare(X)
+    ratings = prepare(X)
     old_ll = -np.inf
     while True:
-        post, ll = estep(X, mixture)
-        mixture = mstep(X, post, mixture)
+        post, ll = estep(ratings, mixture)
+        mixture = mstep(ratings, post, mixture)
         if watch is not None:
             watch(ll)
-        if not ll - old_ll > 1e-6 * abs(ll):  # so written, it also ends on a NaN
+        if not ll - old_ll > 1e-6 * abs(ll):  # ends on a NaN, too, unlike <=
             return mixture, post, ll
         old_ll = ll
 
@@ -112,7 +112,8 @@ def fill_matrix(X: np.ndarray, mixture: GaussianMixture) -> np.ndarray:
         mixture: GaussianMixture of K types
 
     Returns:
-        X_pred: (n, d) array, sum_j post[u, j] mu_jl where X is 0, elsewhere X itself, in stars
+        X_pred: (n, d) array, sum_j post[u, j] mu_jl where X is 0, elsewhere X itself, in stars; a
+            mean that no M-step has updated is still what it started from, maybe 0
     """
     post, _ = estep(X, mixture)
     return np.where(X == 0, post @ mixture.mu, X)
@@ -121,8 +122,8 @@ def fill_matrix(X: np.ndarray, mixture: GaussianMixture) -> np.ndarray:
 class Ratings(NamedTuple):
     """Ratings, and what the steps need of them and no iteration changes.
 
-    The expanded distances cancel digits: log-likelihoods are exact to 1e-6 of their size for
-    ratings up to 1000, and to 1e-4 up to 1e6.
+    Expanded distances lose digits, as differences of large numbers do: log-likelihoods are exact
+    to 1e-6 of their size for ratings up to 1000, and to about 1e-4 up to 1e6.
     """
 
     X: np.ndarray  # (n, d): ratings, 0 where missing
@@ -283,8 +284,10 @@ def types_by_choice(
 ) -> np.ndarray:
     """Sort rows into types by what was chosen: a mixture of 24 multinomials for each draw.
 
-    E is [yes, possible - yes], and of twice the size; so each product with E is made of one with
-    yes and one with possible.
+    E is [yes, possible - yes], of 2 d columns. It is not made, as its products are made of products
+    with yes and with possible; with log theta = [log_yes, log_no]:
+
+        log theta @ E.T = (log_yes - log_no) @ yes.T + log_no @ possible.T
 
     Args:
         yes: (n, d) array, 1. where an event happened, else 0.
@@ -305,11 +308,11 @@ def types_by_choice(
     p = np.full((len(starts), 1), 1 / K)
     for _ in range(3):
         total = (theta_yes + theta_no).sum(axis=1, keepdims=True)
-        log_odds = np.log(theta_yes / theta_no)
+        log_odds = np.log(theta_yes / theta_no)  # log_yes - log_no: total cancels
         log_no = np.log(theta_no / total)
         if possible.shape[1] == 1:
             log_no = log_no.sum(axis=1, keepdims=True)  # the product with d ones
-        f = np.log(p + 1e-16) + log_odds @ yes.T + log_no @ possible.T  # = log theta @ E.T
+        f = np.log(p + 1e-16) + log_odds @ yes.T + log_no @ possible.T
         post = posteriors(f, K)
         p = post.mean(axis=1, keepdims=True)
         count_yes = post @ yes
@@ -325,8 +328,8 @@ def start(n: int, K: int, draws: list[np.random.RandomState]) -> np.ndarray:
 
 def posteriors(f: np.ndarray, K: int) -> np.ndarray:
     """The softmax of f over the K types of each mixture; f and the posteriors are (B K, n)."""
-    f = f.reshape(-1, K, f.shape[1])
-    # e^-200 stands for 0: exp and products are slow where numbers below 1e-308 come up.
+    f = f.reshape(-1, K, f.shape[1])  # (B, K, n)
+    # e^-200 stands for 0: products of smaller numbers would end below 1e-308, where they are slow.
     post = np.exp(np.maximum(f - f.max(axis=1, keepdims=True), -200))
     post /= post.sum(axis=1, keepdims=True)
     return post.reshape(-1, f.shape[2])

@@ -37,7 +37,7 @@ def mstep(X: np.ndarray, post: np.ndarray) -> tuple[GaussianMixture, float]:
         cost: float, sum_uj post[u, j] ||x_u - mu_j||^2, in the squared unit of X
     """
     n, d = X.shape
-    tiny = 1e-100  # no more than a rounding error, unless a cluster has no points
+    tiny = 1e-100  # no 0 / 0: a cluster without points has the mean of all of them
     count = post.sum(axis=0) + tiny
     mu = (post.T @ X + tiny * X.mean(axis=0)) / count[:, None]
     distance = ((X[:, None] - mu) ** 2).sum(axis=2)
@@ -48,12 +48,12 @@ def mstep(X: np.ndarray, post: np.ndarray) -> tuple[GaussianMixture, float]:
 def run(
     X: np.ndarray, mixture: GaussianMixture, post: np.ndarray
 ) -> tuple[GaussianMixture, np.ndarray, float]:
-    """Alternate E- and M-steps until the cost falls by no more than 1e-4.
+    """Alternate E- and M-steps until the cost falls by no more than 1e-4, the course's limit.
 
     Args:
         X: (n, d) data
         mixture: GaussianMixture of K clusters to start from
-        post: (n, K) array, as common.init returns it; the first E-step replaces it
+        post: (n, K) array, as common.init returns it: the first E-step replaces it unread
 
     Returns:
         mixture: GaussianMixture of the last M-step
@@ -65,6 +65,6 @@ def run(
     while True:
         post = estep(X, mixture)
         mixture, cost = mstep(X, post)
-        if not old_cost - cost > 1e-4:  # so written, it also ends on a NaN
+        if not old_cost - cost > 1e-4:  # ends on a NaN, too, unlike <=
             return mixture, post, cost
         old_cost = cost

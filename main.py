@@ -55,6 +55,10 @@ NETFLIX_K = [1, 2, 3, 4, 8, 12]  # the numbers of user types to try
 FILL_K = 4  # em.predict's own default, with which --fill predicts
 LARGEST_RATING = 1e6  # em's steps are exact enough up to here
 
+# What the course does not ask for: a student's modules may lack it.
+RUN_TAKES_WATCH = "watch" in inspect.signature(em.run).parameters
+PLOT_TAKES_AX = "ax" in inspect.signature(common.plot).parameters
+
 BLUE = "#0072B2"  # from Okabe and Ito's palette, which colour-blind readers can tell apart
 ORANGE = "#E69F00"
 PURPLE = "#CC79A7"
@@ -79,7 +83,7 @@ def main():
     step_em(inputs, Ks, options.seeds, options.plots)
     step_prediction(inputs, Ks, options.seeds, options.plots)
     if options.fill is not None:
-        fill(inputs, options.fill)
+        write_filled(inputs, options.fill)
 
 
 # The four steps
@@ -91,7 +95,7 @@ def step_kmeans(toy, Ks, seeds):
     show("Cost: sum of the squared distances of the points to their cluster's mean")
     show("  K              cost  seed")
     best = {}
-    for K, fits in sweep("K-means", partial(fit, kmeans, toy), Ks, seeds, workers(toy)):
+    for K, fits in sweep("K-means", partial(fit_model, kmeans, toy), Ks, seeds, workers(toy)):
         best[K] = min(fits, key=rounded_score)
         show(f"{K:3} {best[K].score:17.4f} {best[K].seed:5}")
     return best
@@ -104,13 +108,13 @@ def step_naive_em(toy, Ks, seeds, clusters, plots):
     show("  K    log-likelihood               BIC  seed")
     table = {}
     best = {}
-    for K, fits in sweep("Naive EM", partial(fit, naive_em, toy), Ks, seeds, workers(toy)):
+    for K, fits in sweep("Naive EM", partial(fit_model, naive_em, toy), Ks, seeds, workers(toy)):
         table[K] = fits
         best[K] = max(fits, key=rounded_score)
         show(f"{K:3} {best[K].score:17.4f} {best[K].bic:17.4f} {best[K].seed:5}")
     K = max(best, key=lambda K: best[K].bic)
     show(f"BIC picks K = {K}.")
-    if not all_finite(best):
+    if not all_finite(table):
         return
     if PLOT_TAKES_AX:
         orders = matching_orders(clusters, best)
@@ -133,7 +137,7 @@ def step_em(inputs, Ks, seeds, plots):
     show("  K    log-likelihood               BIC  seed  iterations" + rmse_column)
     table = {}
     best = {}
-    for K, fits in sweep("EM", partial(fit, em, X, Y=inputs.Y), Ks, seeds, workers(X)):
+    for K, fits in sweep("EM", partial(fit_model, em, X, Y=inputs.Y), Ks, seeds, workers(X)):
         table[K] = fits
         best[K] = max(fits, key=rounded_score)
         iterations = len(best[K].trace) or "-"
@@ -143,7 +147,7 @@ def step_em(inputs, Ks, seeds, plots):
         show(row)
     picked = max(best, key=lambda K: best[K].bic)
     show(f"BIC picks K = {picked}.")
-    if not all_finite(best):
+    if not all_finite(table):
         return
     selection = draw_selection(f"EM on {inputs.name}", table, best, picked)
     save(selection, plots / "netflix_selection.png")
@@ -183,15 +187,16 @@ def step_prediction(inputs, Ks, seeds, plots):
     fill_K = min(FILL_K, len(X))
     Ks = sorted({*Ks, fill_K})
     jobs = [(predict, tenth) for predict in WAYS.values() for tenth in tenths]
-    predictions = {}  # {K: (number of WAYS, number of hidden ratings) array}
-    hidden = partial(predict_hidden, X, seeds)
-    for K, parts in sweep("Prediction", hidden, Ks, jobs, workers(X)):
-        predictions[K] = np.concatenate(parts).reshape(len(WAYS), len(truth))
-        errors = [common.rmse(row, truth) for row in predictions[K]]
+    predictions = {}  # {K: {way: array of the predictions of truth}}
+    from_the_others = partial(predict_hidden, X, seeds)
+    for K, parts in sweep("Prediction", from_the_others, Ks, jobs, workers(X)):
+        ways = np.concatenate(parts).reshape(len(WAYS), len(truth))  # in the order of the jobs
+        predictions[K] = dict(zip(WAYS, ways))
+        errors = [common.rmse(predicted, truth) for predicted in ways]
         show(f"{K:3}" + "".join(f"{error:16.{digits}f}" for error in errors))
     save(draw_predictions(predictions, fill_K, truth), plots / "netflix_predictions.png")
     if "em.predict" in WAYS:
-        squares = (predictions[fill_K][-1] - truth) ** 2
+        squares = (predictions[fill_K]["em.predict"] - truth) ** 2
         error = np.sqrt(squares.mean())
         # The standard error of the mean square, carried over to its root
         uncertainty = squares.std() / np.sqrt(len(squares)) / (2 * max(error, 1e-100))
@@ -216,7 +221,7 @@ class Fit(NamedTuple):
     rmse: float | None = None  # the course's, in stars; None where it is not known
 
 
-def fit(model, X, K, seed, Y=None):
+def fit_model(model, X, K, seed, Y=None):
     """The Fit of a model to X. Every function gets a copy of X, which a student's may change."""
     mixture, post = common.init(X.copy(), K, seed)
     trace = []
@@ -240,9 +245,10 @@ def rounded_score(fit):
     return float(f"{fit.score:.10e}")
 
 
-def all_finite(best):
+def all_finite(table):
     """Whether all scores are finite; says so where one is not, and nothing can be drawn."""
-    finite = all(np.isfinite(fit.score) for fit in best.values())
+    scores = [fit.score for fits in table.values() for fit in fits]
+    finite = bool(np.isfinite(scores).all())
     if not finite:
         show("A log-likelihood is not a finite number (see test.py): its pictures are left out.")
     return finite
@@ -250,7 +256,7 @@ def all_finite(best):
 
 def predict_course(X, K, seeds):
     """The course's prediction: em.fill_matrix, from the seed of the best log-likelihood."""
-    best = max((fit(em, X, K, seed) for seed in seeds), key=rounded_score)
+    best = max((fit_model(em, X, K, seed) for seed in seeds), key=rounded_score)
     return em.fill_matrix(X.copy(), best.mixture)
 
 
@@ -259,10 +265,8 @@ def predict_ours(X, K, seeds):
     return em.predict(X, K)
 
 
-# What is ours beyond the course a student's module may lack.
-RUN_TAKES_WATCH = "watch" in inspect.signature(em.run).parameters
-PLOT_TAKES_AX = "ax" in inspect.signature(common.plot).parameters
-WAYS = {"em.fill_matrix": predict_course}  # to predict; the last one is drawn in detail
+# The functions to predict with; the last one is drawn in detail.
+WAYS = {"em.fill_matrix": predict_course}
 if hasattr(em, "predict"):
     WAYS["em.predict"] = predict_ours
 
@@ -289,7 +293,10 @@ def predict_hidden(X, seeds, K, job):
 
 
 def sweep(name, job, Ks, variants, n_workers):
-    """Yield every K and [job(K, variant) for all variants], as soon as they are there."""
+    """Yield every K and [job(K, variant) for all variants], in order, as soon as they are there.
+
+    The jobs run on n_workers threads: NumPy lets several work at a time in its products.
+    """
     calls = [(K, variant) for K in Ks for variant in variants]
     left = len(calls)
     pool = ThreadPool(n_workers)
@@ -315,13 +322,13 @@ def workers(X):
         cpus = len(os.sched_getaffinity(0))
     else:
         cpus = os.cpu_count() or 1
-    room = (memory() - X.nbytes) / memory_of_a_fit(X.size)
+    room = (memory() - X.nbytes) / memory_of_a_fit(*X.shape)
     return max(1, int(min(cpus, room)))
 
 
-def memory_of_a_fit(size):
-    """Bytes that em.predict takes at most for X of so many entries, and a copy of X."""
-    return 8 * size * 7.5
+def memory_of_a_fit(n, d):
+    """Bytes that a fit takes at most: a copy of X, and em.predict's 6.5 times X and its types."""
+    return 8 * (7.5 * n * d + 8 * 240 * (n + d))
 
 
 def memory():
@@ -385,7 +392,9 @@ def parse_options():
         "--plots", type=Path, metavar="DIR", help="folder for the pictures (plots beside the data)"
     )
     numbers = {"type": int, "nargs": "+", "metavar": "N"}
-    parser.add_argument("--seeds", help="seeds to start from (0 to 4)", **numbers)
+    parser.add_argument(
+        "--seeds", help="seeds of the fits (0 to 4); em.predict has its own", **numbers
+    )
     parser.add_argument("--toy-k", help=f"numbers of components to try {TOY_K}", **numbers)
     parser.add_argument("--netflix-k", help=f"numbers of user types to try {NETFLIX_K}", **numbers)
     options = parser.parse_args()
@@ -444,6 +453,8 @@ def check_outputs(options, inputs):
         raise ValueError(f"--fill: expected a folder to write into, got {target.parent}")
     if target.exists() and not os.access(target, os.W_OK):
         raise ValueError(f"--fill: expected a file that may be written, got {options.fill}")
+    if part_of(target).exists():
+        raise ValueError(f"--fill: expected no file {part_of(target)}: the result is made there")
 
 
 def say_what_is_left_out(options, inputs):
@@ -586,7 +597,7 @@ def read_ratings(path):
     first line, which may be a header. Ids are text. Of a pair that stands twice the last counts.
     """
     text = read_text(path)
-    first = next(iter(text.splitlines()), "")
+    first = next((line for line in text.splitlines() if line), "")
     for separator in ["\t", "::", ";", ",", " "]:
         if len(first.split(separator)) >= 3:
             break
@@ -607,7 +618,7 @@ def read_ratings(path):
         try:
             value = float(word)
         except ValueError:
-            if line_number == 1:
+            if not values and not header:
                 header = separator.join(fields)
                 continue
             value = np.nan
@@ -631,7 +642,7 @@ def read_ratings(path):
     d = len(items)
     if n < 2 or d < 2:
         raise ValueError(f"{path}: expected at least 2 users and 2 items, got {n} and {d}")
-    needed = 8 * n * d + memory_of_a_fit(n * d)
+    needed = 8 * n * d + memory_of_a_fit(n, d)
     if needed > memory():
         raise ValueError(
             f"{path}: expected users x items to fit into memory, got {n} x {d}, which take "
@@ -678,7 +689,7 @@ def decimals(X):
     return max(0, 3 - math.floor(math.log10(spread)))
 
 
-def fill(inputs, path):
+def write_filled(inputs, path):
     """Write the missing ratings as em.predict predicts them from all that are given."""
     K = min(FILL_K, len(inputs.X))
     progress(f"em.predict with K = {K}, from all ratings")
@@ -686,7 +697,7 @@ def fill(inputs, path):
     rounded = X_pred.round(decimals(inputs.X) + 1)
     path = path.resolve()
     # Beside its place first: a run that ends early leaves an older file as it was.
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     try:
         if inputs.users is None:
             np.savetxt(part, np.where(inputs.X == 0, rounded, inputs.X), fmt="%.15g")
@@ -700,6 +711,11 @@ def fill(inputs, path):
     except OSError as error:
         stop(f"--fill: cannot replace {path} ({error.strerror}): the result lies in {part}")
     show(f"Saved {shown(path)}: predictions of em.predict from all {inputs.name} holds")
+
+
+def part_of(path):
+    """The file beside a --fill file in which the result is made."""
+    return path.with_name(path.name + ".part")
 
 
 def write_best_first(path, inputs, rounded):
@@ -798,9 +814,10 @@ def save_animation(toy, best, order, path):
         for i in frames:
             mixture, post, ll = steps[i]
             mixture, post = reordered(mixture, post, order)
-            when = f"iteration {i}" if i > 0 else "the start"
             ax.clear()
-            common.plot(toy, mixture, post, f"EM, K = {K}: {when}, log-likelihood {ll:.1f}", ax)
+            common.plot(
+                toy, mixture, post, f"EM, K = {K}: iteration {i + 1}, log-likelihood {ll:.1f}", ax
+            )
             ax.set_aspect("equal", adjustable="box")
             ax.set(xlim=(left, right), ylim=(low, high), xlabel="x1", ylabel="x2")
             writer.grab_frame()
@@ -810,7 +827,7 @@ def save_animation(toy, best, order, path):
 
 
 def iterations(X, K, seed):
-    """Yield the mixture, posteriors and log-likelihood of each iteration of naive_em.run."""
+    """Yield the mixture, posteriors and log-likelihood of each E-step of naive_em.run."""
     mixture, _ = common.init(X.copy(), K, seed)
     old_ll = -np.inf
     while True:
@@ -846,12 +863,12 @@ def draw_selection(title, table, best, picked):
         loc="outside lower center",
         ncols=3,
     )
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # a file's name may hold a $
     return figure
 
 
 def draw_convergence(fits, best, title):
-    """The log-likelihood after every iteration, a line per seed: all of it, and magnified."""
+    """The log-likelihood in every iteration's E-step, a line per seed: all of it, and magnified."""
     figure = plt.Figure(figsize=(10, 4.6), layout="constrained")
     whole, magnified = figure.subplots(1, 2)
     handles = {}  # {label: a line of that kind}
@@ -888,19 +905,22 @@ def draw_convergence(fits, best, title):
 def draw_user_types(X, fit, items, kind, title):
     """A panel per type: the movies that it likes most and least, beside what everyone thinks.
 
-    A bar is the type's mean - everyone's mean. It is the sum of the type's generosity, the mean of
-    that over all movies, and a taste, which is pulled to 0 as in em.predict where few users of the
-    type have rated the movie.
+        difference_jl = mu_jl - mean of all ratings of movie l
+        generosity_j  = mean over the movies of difference_jl
+        bar_jl        = generosity_j + (difference_jl - generosity_j) count_jl / (count_jl + 15)
+
+    The type's taste for a movie is pulled to 0, as in em.predict, where few of its users (count_jl,
+    a soft count) have rated it.
     """
     K = len(fit.mixture.p)
     movies = np.flatnonzero(X.any(axis=0))  # those that anyone has rated
     X = X[:, movies]
     mu = fit.mixture.mu[:, movies]
     everyone = X.sum(axis=0) / np.count_nonzero(X, axis=0)
-    above = np.ma.masked_array(mu - everyone, mu == 0)  # a mean of 0 was never updated
-    generosity = above.mean(axis=1).filled(0)[:, None]
+    difference = np.ma.masked_array(mu - everyone, mu == 0)  # a mean of 0 was never updated
+    generosity = difference.mean(axis=1).filled(0)[:, None]
     count = fit.post.T @ (X != 0)
-    taste = ((above - generosity) * count / (count + 15)).filled(0)
+    taste = ((difference - generosity) * count / (count + 15)).filled(0)
     bars = generosity + taste
 
     shares = fit.mixture.p
@@ -949,18 +969,18 @@ def draw_predictions(predictions, K, truth):
     figure = plt.Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     Ks = list(predictions)
-    styles = [("s--", ORANGE), ("o-", PURPLE)]
-    if len(WAYS) == 1:
-        styles = styles[:1]
-    for i, (way, (form, colour)) in enumerate(zip(WAYS, styles)):
-        errors = [common.rmse(rows[i], truth) for rows in predictions.values()]
-        left.plot(Ks, errors, form, color=colour, label=way)
+    colours = {"em.fill_matrix": ORANGE, "em.predict": PURPLE}
+    forms = {"em.fill_matrix": "s--", "em.predict": "o-"}
+    for way in WAYS:
+        errors = [common.rmse(predictions[k][way], truth) for k in Ks]
+        left.plot(Ks, errors, forms[way], color=colours[way], label=way)
     left.axvline(K, color="black", linestyle=":", label=f"K = {K}, the one of --fill")
     left.set(xlabel="K", ylabel="RMSE (stars)", xticks=Ks)
     left.set_title("Error on the hidden ratings (smaller is better)")
     left.legend()
 
-    predicted = predictions[K][-1]
+    way = list(WAYS)[-1]
+    predicted = predictions[K][way]
     if len(np.unique(truth)) > 10:
         truth = middles_of_ten_groups(truth)
     levels = np.unique(truth)
@@ -972,7 +992,7 @@ def draw_predictions(predictions, K, truth):
         showfliers=False,
         manage_ticks=False,
         patch_artist=True,
-        boxprops={"facecolor": colour},
+        boxprops={"facecolor": colours[way]},
         medianprops={"color": "black"},
     )
     perfect = right.plot(levels[[0, -1]], levels[[0, -1]], color=GREY, linestyle="--")

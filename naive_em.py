@@ -45,7 +45,7 @@ def mstep(X: np.ndarray, post: np.ndarray) -> GaussianMixture:
             a variance of 0, and a likelihood without bound
     """
     n, d = X.shape
-    tiny = 1e-100  # no more than a rounding error, unless a component has no points
+    tiny = 1e-100  # no 0 / 0: a component without points has the mean of all of them
     count = post.sum(axis=0) + tiny
     mu = (post.T @ X + tiny * X.mean(axis=0)) / count[:, None]
     distance = ((X[:, None] - mu) ** 2).sum(axis=2)
@@ -62,7 +62,7 @@ def run(
     Args:
         X: (n, d) data
         mixture: GaussianMixture of K components to start from
-        post: (n, K) array, as common.init returns it; the first E-step replaces it
+        post: (n, K) array, as common.init returns it: the first E-step replaces it unread
 
     Returns:
         mixture: GaussianMixture of the last M-step
@@ -73,6 +73,6 @@ def run(
     while True:
         post, ll = estep(X, mixture)
         mixture = mstep(X, post)
-        if not ll - old_ll > 1e-6 * abs(ll):  # so written, it also ends on a NaN
+        if not ll - old_ll > 1e-6 * abs(ll):  # ends on a NaN, too, unlike <=
             return mixture, post, ll
         old_ll = ll

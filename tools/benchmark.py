@@ -235,8 +235,8 @@ def gif_row(toy, repeat):
     import main as program
 
     say("pictures of the toy data ...")
-    clusters = {K: program.fit(kmeans, toy, K, 0) for K in program.TOY_K}
-    mixtures = {K: program.fit(naive_em, toy, K, 0) for K in program.TOY_K}
+    clusters = {K: program.fit_model(kmeans, toy, K, 0) for K in program.TOY_K}
+    mixtures = {K: program.fit_model(naive_em, toy, K, 0) for K in program.TOY_K}
     orders = program.matching_orders(clusters, mixtures)
     with tempfile.TemporaryDirectory() as folder:
         gif = Path(folder, "toy.gif")
