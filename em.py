@@ -166,9 +166,11 @@ def predict(X: np.ndarray, K: int = 4, seeds: Iterable[int] = range(10)) -> np.n
         mu_jl   = sum_u post[u, j] delta(l, C_u) x_ul / (sum_u post[u, j] delta(l, C_u) + 15)
         x_hat_ul grows by sum_j post[u, j] mu_jl
 
+    (One var for all types needs no log var in f; all seeds' predictions are averaged.)
+
     In the last four they are 24 multinomials on events e, E_ue being 1 where e happened to user u,
-    else 0: first "rated movie l" and "did not rate it", then "rated l above the mean of all
-    ratings" and "rated l, but not above it":
+    else 0. For users and for movies these are "rated movie l" and "did not rate it"; then, for both
+    again, "rated l above the mean of all ratings" and "rated l, but not above it":
 
         f(u, j)  = log(p_j + 1e-16) + sum_e E_ue log theta_je
         theta_je = (sum_u post[u, j] E_ue + few_e) / (the same, summed over the events)
