@@ -1255,7 +1255,10 @@ def print_verdict(verdict):
     ]
     if not course:
         for name, problem in ours:
-            print("\n    ".join([f"FAIL {name}", *blame(problem).splitlines()]))
+            if verdict.verbose:
+                print("\n    ".join([f"FAIL {name}", *blame(problem).splitlines()]))
+            else:
+                print(f"FAIL {name}: {first_line(problem)}"[:100])
     notes = collect_notes(course)
     if course:
         print(f"\nMend this first: {str(course[0].wrong).splitlines()[0]}")
@@ -1278,13 +1281,12 @@ def print_verdict(verdict):
 
 def print_ours(course, names):
     """Which failures a student has to mend, and which not."""
-    names = list(dict.fromkeys(names))
     if course:
         mine = [name for failure in course for name in failure.names]
         print(f"Of the course: {', '.join(mine)}")
     else:
         print("Of the course: nothing failed")
-    print(f"Ours, beyond the course: {', '.join(names)}")
+    print(f"Ours, beyond the course: {len(set(names))} failed (-v tells more)")
     print("If the modules are yours, the course's part alone counts: python test.py", end=" ")
     print(" ".join(case.__name__ for case in COURSE))
 
