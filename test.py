@@ -1958,7 +1958,8 @@ class Main(Ours, unittest.TestCase):
         mixture = common.GaussianMixture(mu, np.ones(3), post.mean(axis=0))
         fit = program.Fit(0, mixture, post, 0.0, [])
         figure = program.draw_user_types(X, fit, list("abcd"), "movie", "K = 3")
-        self.assertIn("1 left out, of one user", figure.get_suptitle())
+        texts = [text.get_text() for text in figure.texts]
+        self.assertIn("User types (K = 3; 1 left out, of one user or under 1 %)", texts)
         for ax, row, users in zip(figure.axes, mu[[1, 0], :3], [60, 40]):
             above = row - X[:, :3].mean(axis=0)
             generosity = above.mean()
