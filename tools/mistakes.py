@@ -24,6 +24,8 @@ def terms(X, mixture, rated):
     t.size = rated.sum(axis=1)[:, None]  # |C_u|
     t.distance = (squares * rated[:, None]).sum(axis=2)
     t.distance_of_all = squares.sum(axis=2)
+    t.product = (X * rated) @ mu.T  # x.mu
+    t.ones = (X == 1) @ (mu**2).T  # ||mu||^2 over the ratings of 1
     t.weight = np.log(p + 1e-16)
     t.log = np.log(2 * np.pi * var)
     t.log_of_square = np.log(2 * np.pi * var**2)
@@ -112,6 +114,10 @@ ESTEP = [
         lambda t: of_f(t.weight + t.constant - np.sqrt(t.distance) / (2 * t.var)),
     ),
     (
+        "the expanded distance lacks the 2 of its cross term: ||x||^2 - 2 x.mu + ||mu||^2",
+        lambda t: of_f(t.weight + t.constant - (t.distance + t.product) / (2 * t.var)),
+    ),
+    (
         "var is squared as if it were a standard deviation; it is a variance",
         lambda t: of_f(t.weight - t.size / 2 * t.log_of_square + t.exponent / t.var),
     ),
@@ -156,6 +162,14 @@ ESTEP = [
     (
         "the log-likelihood is sum post * f; it is the sum of log sum_j exp(f)",
         lambda t: of_ll(t, (t.post * t.f).sum()),
+    ),
+    (
+        "the log-likelihood sums all f; it is the sum of log sum_j exp(f)",
+        lambda t: of_ll(t, t.f.sum()),
+    ),
+    (
+        "the log-likelihood sums log post; it is the sum of log sum_j exp(f)",
+        lambda t: of_ll(t, np.log(t.post).sum()),
     ),
     (
         "the log-likelihood is one logarithm of a sum over the {row}s; it is a sum of logarithms",
@@ -231,6 +245,18 @@ EM_ESTEP = [
         lambda t: of_f(terms(t.X, (t.mu, t.var, t.p), t.X > 1).f),
     ),
     (
+        "ratings of 1 are taken for missing: the mask is X != 0",
+        lambda t: of_f(
+            t.weight
+            - (t.X > 1).sum(axis=1)[:, None] / 2 * t.log
+            - (t.distance - t.ones) / (2 * t.var)
+        ),
+    ),
+    (
+        "the constant takes the same |C_u| for all users: it needs each user's own",
+        lambda t: of_f(t.weight - t.size.mean() / 2 * t.log + t.exponent),
+    ),
+    (
         "the constant of the density lacks |C_u|: - |C_u|/2 log(2 pi var_j)",
         lambda t: of_f(t.weight - t.log / 2 + t.exponent),
     ),
@@ -244,7 +270,7 @@ def sums(X, post, rated, old, least):
     """What the M-step is made of; old is the mixture before, or None.
 
     mu is the right one until test.py puts the student's own there: a variance is right or wrong
-    about that.
+    about that. smallest_var is the student's.
     """
     t = types.SimpleNamespace(X=X, post=post, rated=rated, old=old, least=least)
     t.n, t.d = X.shape
@@ -384,6 +410,10 @@ NAIVE_MSTEP = [
         "the variance is not divided by d, the number of {column}s",
         lambda t: {"var": sse(t, t.mu) / t.n_j},
     ),
+    (
+        "no variance falls below a least one: naive EM has no such limit",
+        lambda t: {"var": np.maximum(variance(t), t.smallest_var)},
+    ),
     *MSTEP,
 ]
 
@@ -498,6 +528,10 @@ KMEANS_ESTEP = [
     (
         "the {row}s go to the farthest mean (argmax): they belong to the nearest (argmin)",
         lambda t: {"post": np.eye(len(t.mu))[t.distance.argmax(axis=1)]},
+    ),
+    (
+        "the distances are divided by var: K-means compares them as they are",
+        lambda t: {"post": np.eye(len(t.mu))[(t.distance / t.var).argmin(axis=1)]},
     ),
     (
         "the nearest mean is taken by the L1 distance, |x - mu|: it needs (x - mu)^2",
