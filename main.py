@@ -53,6 +53,7 @@ HERE = Path(__file__).resolve().parent
 TOY_K = [1, 2, 3, 4]  # the numbers of components to try
 NETFLIX_K = [1, 2, 3, 4, 8, 12]  # the numbers of user types to try
 FILL_K = 4  # em.predict's own default, with which --fill predicts
+BIC_IN_WORDS = "BIC: log-likelihood - (number of parameters / 2) log n; larger is better"
 LARGEST_RATING = 1e6  # em's steps are exact enough up to here
 
 # What the course does not ask for: a student's modules may lack it.
@@ -104,7 +105,7 @@ def step_kmeans(toy, Ks, seeds):
 def step_naive_em(toy, Ks, seeds, clusters, plots):
     """Step 2: naive EM on the toy data, whose pictures also show the clusters of step 1."""
     show(f"\n2. Naive EM on toy_data.txt: {len(toy)} points, number of seeds: {len(seeds)}")
-    show("BIC: log-likelihood - (number of parameters / 2) log n; larger is better")
+    show(BIC_IN_WORDS)
     show("  K    log-likelihood               BIC  seed")
     table = {}
     best = {}
@@ -130,6 +131,8 @@ def step_em(inputs, Ks, seeds, plots):
     share = 100 * np.mean(X != 0)
     show(f"\n3. EM on {inputs.name}, number of seeds: {len(seeds)}")
     show(f"{n} users x {d} {inputs.kind}s, {np.count_nonzero(X)} ratings ({share:.1f} %)")
+    if inputs.toy is None:
+        show(BIC_IN_WORDS)
     rmse_column = ""
     if inputs.Y is not None:
         show("RMSE: em.fill_matrix over every entry of netflix_complete.txt, given ones included")
@@ -461,8 +464,9 @@ def say_what_is_left_out(options, inputs):
     """Name what the files, or a student's modules, do not give."""
     if inputs.report:
         show(inputs.report)
+        show("Steps 1 and 2, K-means and naive EM, are for the toy data.")
     if options.ratings is None and inputs.toy is None:
-        show("There is no toy_data.txt: K-means and naive EM are left out.")
+        show("There is no toy_data.txt: steps 1 and 2, K-means and naive EM, are left out.")
     if options.ratings is None and inputs.Y is None:
         show("There is no netflix_complete.txt: the course's RMSE is not known.")
     if inputs.Y is not None and not inputs.Y.all():
@@ -871,6 +875,7 @@ def draw_convergence(fits, best, title):
     """The log-likelihood in every iteration's E-step, a line per seed: all of it, and magnified."""
     figure = plt.Figure(figsize=(10, 4.6), layout="constrained")
     whole, magnified = figure.subplots(1, 2)
+    third = min(3, min(len(fit.trace) for fit in fits))
     handles = {}  # {label: a line of that kind}
     others = [fit for fit in fits if fit is not best]
     for fit in [*others, best]:  # the best one on top
@@ -883,15 +888,15 @@ def draw_convergence(fits, best, title):
         else:
             label = "seeds that end in a worse optimum"
             style = {"color": ORANGE, "marker": "^"}
-        for ax in (whole, magnified):
-            line = ax.plot(range(1, len(fit.trace) + 1), fit.trace, markersize=4, **style)
+        iterations = range(1, len(fit.trace) + 1)
+        line = whole.plot(iterations, fit.trace, markersize=4, **style)
+        magnified.plot(iterations[third - 1 :], fit.trace[third - 1 :], markersize=4, **style)
         handles[label] = line[0]
-    third = min(3, min(len(fit.trace) for fit in fits))
     low = np.nanmin([fit.trace[third - 1] for fit in fits])
     margin = 0.05 * (best.score - low) or 1
     whole.set_title("all iterations")
     magnified.set_title(f"magnified, from iteration {third}")
-    magnified.set(xlim=(third - 0.5, None), ylim=(low - margin, best.score + margin))
+    magnified.set_ylim(low - margin, best.score + margin)
     for ax in (whole, magnified):
         ax.set(xlabel="EM iteration", ylabel="log-likelihood (nats)")
         ax.xaxis.get_major_locator().set_params(integer=True)

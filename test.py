@@ -479,7 +479,7 @@ class Judge(unittest.TestCase):
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_PROF, self.seconds, self.seconds)
         if self.data is None or not (self.data / name).is_file():
-            self.skipTest(f"--data with the course's own {name}")
+            self.skipTest("--data DIR, a folder of the course's own files")
         return np.loadtxt(self.data / name)
 
 
@@ -1254,7 +1254,7 @@ def print_verdict(verdict):
             shown.append(failure)
             print("\n".join(failure.lines()))
     if later:
-        print(f"FAIL {', '.join(later)}: may come from the above, and will be told after it")
+        print(f"FAIL {', '.join(later)}: may come from the above: look at it when that is mended")
     ours = [
         (name_of(test), problem) for test, problem in verdict.wrong if not isinstance(test, Judge)
     ]
@@ -1274,7 +1274,7 @@ def print_verdict(verdict):
     failed = {name_of(test) for test, _ in verdict.wrong}
     counts = f"{verdict.passed} passed, {len(failed)} failed"
     if verdict.reasons:
-        counts += f", {len(verdict.reasons)} skipped (for want of {verdict.reasons[0]})"
+        counts += f", {len(verdict.reasons)} skipped: they need {verdict.reasons[0]}"
     print(counts)
     if ours:
         print_ours(course, [name for name, _ in ours])
