@@ -1468,6 +1468,7 @@ class Steps(Ours, unittest.TestCase):
         state = np.random.get_state()[1].copy()
         common.init(X, 12, 2**32 - 1)
         assert_array_equal(np.random.get_state()[1], state)  # NumPy's global random state
+        assert_array_equal(common.init(X, 3)[0].mu, common.init(X, 3, 0)[0].mu)
 
     def test_a_soft_count_of_1_up_to_rounding(self):
         X = np.array([[5.0, 2], [0, 4], [0, 3]])
@@ -1511,7 +1512,7 @@ class Steps(Ours, unittest.TestCase):
     def test_equal_and_repeated_rows(self):
         equal = np.full((6, 2), 7e5 + 0.1)
         repeated = np.repeat(points(0, 7), 2, axis=0)
-        for X in (equal, repeated):
+        for X in (equal, np.full((6, 2), 3.0), repeated):
             for model in (kmeans, naive_em, em):
                 self.assert_finite(model.run(X, *common.init(X, len(X), 0)))
         assert_array_equal(common.init(equal, 2, 0)[0].var, [1e-100, 1e-100])
@@ -1567,6 +1568,17 @@ class Steps(Ours, unittest.TestCase):
             mixture, _ = common.init(X, 8, seed)
             assert_array_equal(kmeans.estep(X, mixture), exact_nearest(X, mixture.mu))
 
+    def test_kmeans_stops_where_the_cost_falls_by_1e_4(self):
+        X = points(92, n=120) / 128  # so fine that costs fall by about that
+        mixture, post = common.init(X, 3, 92)
+        costs = [np.inf]
+        while len(costs) < 3 or costs[-2] - costs[-1] > 1e-4:
+            mixture, cost = kmeans.mstep(X, kmeans.estep(X, mixture))
+            costs.append(cost)
+        falls = -np.diff(costs[1:])
+        self.assertLess(falls[:-1].min(), 2e-4)  # a limit of that would stop earlier
+        self.assertEqual(kmeans.run(X, *common.init(X, 3, 92))[2], costs[-1])
+
     def test_watch_sees_every_iteration(self):
         X = ratings(1, 60)
         trace = []
@@ -1600,7 +1612,7 @@ class Predict(Ours, unittest.TestCase):
     """em.predict"""
 
     def test_is_what_its_formulas_say(self):
-        for seed, K, shape in [(0, 2, (14, 6)), (1, 7, (9, 5)), (2, 1, (5, 12))]:
+        for seed, K, shape in [(0, 2, (14, 6)), (1, 7, (9, 5)), (2, 1, (5, 12)), (3, 2, (4, 150))]:
             X = ratings(seed, *shape)
             X[2] = 0  # a user and a movie without any rating
             X[:, 3] = 0
