@@ -1824,7 +1824,7 @@ class Main(Ours, unittest.TestCase):
             encoding = "utf-8-sig" if bom else "utf-8"
             path = self.write("ratings.csv", text.encode(encoding))
             filled = self.folder / "out.csv"
-            status, out, err = self.call("--ratings", path, "--fill", filled, "--seeds", 0)
+            status, out, err = self.call("--ratings", path, "--fill", filled, "--netflix-k", 1)
             self.assertEqual((status, err), (0, ""))
             self.assertIn(f"4 users x 5 items, {len(lines)} ratings (", out)
             self.assertEqual("Header: userId" in out, header)

@@ -85,7 +85,8 @@ def speed(data, repeat):
     print(f"{cpus()} cores, one BLAS thread; medians of {repeat}, predict 5, main.py 3\n")
     print("| what | at most | measured |\n|---|---|---|")
     em_rows(X, repeat)
-    predict_rows(X)
+    if hasattr(em, "predict"):  # a student's em.py has none
+        predict_rows(X)
     if sklearn:
         sklearn_rows("toy_data.txt, K = 4", toy, 4, repeat, [1.0, 2.5])
         sklearn_rows("netflix_complete.txt, K = 12", Y, 12, repeat, [None, None])
@@ -335,11 +336,11 @@ def errors(X, split):
     say("the course's em.fill_matrix ...")
     fits = [em.run(left, *common.init(left, 4, seed)) for seed in range(5)]
     mixture, _, _ = max(fits, key=lambda fit: fit[2])
-    say("em.predict ...")
-    table = {
-        "the course's `em.fill_matrix`, K = 4": error(em.fill_matrix(left, mixture).flat[hidden]),
-        "`em.predict`, K = 4": error(em.predict(left).flat[hidden]),
-    }
+    guess = em.fill_matrix(left.copy(), mixture)
+    table = {"the course's `em.fill_matrix`, K = 4": error(guess.flat[hidden])}
+    if hasattr(em, "predict"):
+        say("em.predict ...")
+        table["`em.predict`, K = 4"] = error(em.predict(left).flat[hidden])
     if surprise is None:
         return table
 
