@@ -662,9 +662,7 @@ def read_ratings(path):
     if header:
         report += f"\nHeader: {header}"
     if repeated:
-        report += (
-            f"\n{repeated} pairs of user and item stand more than once: the last rating counts"
-        )
+        report += f"\nPairs that stand more than once: {repeated}; the last rating of a pair counts"
     return Inputs([path], path.name, None, X, None, "item", list(items), list(users), report)
 
 

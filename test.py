@@ -1851,7 +1851,7 @@ class Main(Ours, unittest.TestCase):
         filled = self.folder / "out.csv"
         path = self.write("$\\foo$.txt", "\n" + text)  # no formula, and an empty line
         _, out, _ = self.call("--ratings", path, "--fill", filled, "--netflix-k", 1)
-        self.assertIn("1 pairs of user and item stand more than once: the last rating counts", out)
+        self.assertIn("Pairs that stand more than once: 1; the last rating of a pair counts", out)
         self.assertIn("need a K above 1: they are left out", out)
         pairs = [line.removesuffix(",5.0000") for line in filled.read_text().splitlines()]
         self.assertEqual(pairs[1:], ["u,c", "v,a", "w,a", "x,b", "x,c"])
