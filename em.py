@@ -272,11 +272,10 @@ def types_by_residuals(
     K = min(K, len(residuals))
     var = max((residuals**2).sum() / delta.sum(), least_var)
     mu = residuals[start(len(residuals), K, draws)] / (1 + PULL)  # the mean of a single row
-    p = np.full((len(mu), 1), 1 / K)
+    p = np.ones((len(mu), 1))  # equal weights: only their ratios count
     for _ in range(3):
-        f = np.log(p + 1e-16) + (mu @ residuals.T - mu**2 @ delta.T / 2) / var
-        post = posteriors(f, K)
-        p = post.mean(axis=1, keepdims=True)
+        f = (mu @ residuals.T - mu**2 @ delta.T / 2) / var
+        post, p = posteriors(f, p, K)
         mu = pulled_means(rows, post)
     return post, mu
 
@@ -307,16 +306,15 @@ def types_by_choice(
     starts = start(len(yes), K, draws)
     theta_yes = yes[starts] + few_yes
     theta_no = possible[starts] - yes[starts] + few_no
-    p = np.full((len(starts), 1), 1 / K)
+    p = np.ones((len(starts), 1))
     for _ in range(3):
         total = (theta_yes + theta_no).sum(axis=1, keepdims=True)
         log_odds = np.log(theta_yes / theta_no)  # log_yes - log_no: total cancels
         log_no = np.log(theta_no / total)
         if possible.shape[1] == 1:
             log_no = log_no.sum(axis=1, keepdims=True)  # the product with d ones
-        f = np.log(p + 1e-16) + log_odds @ yes.T + log_no @ possible.T
-        post = posteriors(f, K)
-        p = post.mean(axis=1, keepdims=True)
+        f = log_odds @ yes.T + log_no @ possible.T
+        post, p = posteriors(f, p, K)
         count_yes = post @ yes
         theta_yes = count_yes + few_yes
         theta_no = post @ possible - count_yes + few_no
@@ -328,13 +326,25 @@ def start(n: int, K: int, draws: list[np.random.RandomState]) -> np.ndarray:
     return np.concatenate([draw.choice(n, K, replace=False) for draw in draws])
 
 
-def posteriors(f: np.ndarray, K: int) -> np.ndarray:
-    """The softmax of f over the K types of each mixture; f and the posteriors are (B K, n)."""
+def posteriors(f: np.ndarray, p: np.ndarray, K: int) -> tuple[np.ndarray, np.ndarray]:
+    """The softmax of log p + f over the K types of each mixture.
+
+    Args:
+        f: (B K, n) array, the logarithms of the densities; it is overwritten
+        p: (B K, 1) array, the weights of the types
+        K: types of each mixture
+
+    Returns:
+        post: (B K, n) array of posteriors
+        p: (B K, 1) array, their means over the rows: the new weights
+    """
+    f += np.log(p + 1e-16)
     f = f.reshape(-1, K, f.shape[1])  # (B, K, n)
     # e^-200 stands for 0: products of smaller numbers would end below 1e-308, where they are slow.
     post = np.exp(np.maximum(f - f.max(axis=1, keepdims=True), -200))
     post /= post.sum(axis=1, keepdims=True)
-    return post.reshape(-1, f.shape[2])
+    post = post.reshape(len(p), -1)
+    return post, post.mean(axis=1, keepdims=True)
 
 
 def pulled_means(rows: Rows, post: np.ndarray) -> np.ndarray:

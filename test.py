@@ -1473,7 +1473,7 @@ class Steps(Ours, unittest.TestCase):
     def test_a_soft_count_of_1_up_to_rounding(self):
         X = np.array([[5.0, 2], [0, 4], [0, 3]])
         old = common.GaussianMixture(np.full((2, 2), 1.5), np.ones(2), np.full(2, 0.5))
-        for count, mean in [(1, 5), (1 - 0.9e-9, 5), (1 - 1.1e-9, 1.5), (0, 1.5)]:
+        for count, mean in [(1, 5), (1 - 1e-9, 5), (1 - 1.1e-9, 1.5), (0, 1.5)]:
             post = np.array([[count, 1 - count], [0.5, 0.5], [0.75, 0.25]])
             self.assertAlmostEqual(em.mstep(X, post, old).mu[0, 0], mean, msg=f"count {count}")
 
@@ -1651,11 +1651,15 @@ class Predict(Ours, unittest.TestCase):
 
     def test_refuses(self):
         X = ratings(0)
-        with_nan = X.copy()
-        with_nan[1, 2] = np.nan
+        not_finite = []
+        for x in (np.nan, np.inf, -np.inf):
+            not_finite.append(X.copy())
+            not_finite[-1][1, 2] = x
         for words, *arguments in [
             ("X: expected", X[0], 2),
-            ("X: expected", with_nan, 2),
+            ("X: expected finite numbers, got nan at X.1, 2.", not_finite[0], 2),
+            ("X: expected finite numbers, got inf at X.1, 2.", not_finite[1], 2),
+            ("X: expected finite numbers, got -inf at X.1, 2.", not_finite[2], 2),
             ("X: expected at least one rating", 0 * X, 2),
             ("K: expected at least 1", X, 0),
             ("seeds: expected at least one", X, 2, []),
@@ -1663,6 +1667,17 @@ class Predict(Ours, unittest.TestCase):
             with self.assertRaisesRegex(ValueError, f"^{words}.*$"):
                 em.predict(*arguments)
         self.assert_finite(em.predict(X, 100))  # more types than rows
+
+    def test_posteriors_of_thousands_of_ratings(self):
+        self.assert_finite(em.predict(ratings(0, 4, 4000), 2, [0]))
+
+    def test_just_above_the_mean_is_liked(self):
+        X = ratings(5, n=30)
+        X[0, 0] = 0
+        X[0, 0] = X.sum() / np.count_nonzero(X) + 1e-3
+        far = np.where(X == 0, 0, X + 1e6)  # 1e-9 of its range is not of its numbers
+        got = np.where(X == 0, em.predict(far, 3) - 1e6, X)
+        assert_allclose(got, em.predict(X, 3), atol=1e-6)
 
 
 class Main(Ours, unittest.TestCase):
