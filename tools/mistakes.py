@@ -82,6 +82,18 @@ ESTEP = [
         lambda t: of_f(t.weight - t.size / 2 * np.log(t.var) + t.exponent),
     ),
     (
+        "pi is missing in the constant of the density: - d/2 log(2 pi var_j)",
+        lambda t: of_f(t.weight - t.size / 2 * np.log(2 * t.var) + t.exponent),
+    ),
+    (
+        "the constant of the density lacks the variance: - d/2 log(2 pi var_j)",
+        lambda t: of_f(t.weight - t.size / 2 * math.log(2 * math.pi) + t.exponent),
+    ),
+    (
+        "the squared distance sums over the {row}s, too: it is one for each of them",
+        lambda t: of_f(t.weight + t.constant + t.exponent.sum(axis=0)),
+    ),
+    (
         "the constant of the density lacks the power d: - d/2 log(2 pi var_j)",
         lambda t: of_f(t.weight - t.log / 2 + t.exponent),
     ),
@@ -481,7 +493,10 @@ EM_MSTEP = [
         "missing entries count in the means' denominator: sum post[u, j] over those who rated l",
         lambda t: {"mu": np.where(t.count >= 1, t.total / t.n_j[:, None], t.old.mu)},
     ),
-    ("the means are the old ones", lambda t: {"mu": t.old.mu}),
+    (
+        "the means are the old ones: they are updated where their denominator is at least 1",
+        lambda t: {"mu": t.old.mu},
+    ),
     (
         "ratings of 1 are taken for missing: the mask is X != 0",
         without_ones,
