@@ -3,7 +3,7 @@
 python tools/make_data.py               write them beside main.py
 python tools/make_data.py --check       exit with 0 only if they are byte for byte what this writes
 python tools/make_data.py --draws 20    does EM find the types in the draws of seeds 0 to 19? It
-                                        does in 17 of the 20 (10 minutes); seed 0 is shipped
+                                        does in most (10 minutes); seed 0 is shipped
 """
 
 import argparse
