@@ -16,6 +16,7 @@ import csv
 import importlib
 import inspect
 import io
+import itertools
 import math
 import os
 import re
@@ -1513,8 +1514,8 @@ class Steps(Ours, unittest.TestCase):
         equal = np.full((6, 2), 7e5 + 0.1)
         repeated = np.repeat(points(0, 7), 2, axis=0)
         for X in (equal, np.full((6, 2), 3.0), repeated):
-            for model in (kmeans, naive_em, em):
-                self.assert_finite(model.run(X, *common.init(X, len(X), 0)))
+            for model, K in itertools.product((kmeans, naive_em, em), (1, len(X))):
+                self.assert_finite(model.run(X, *common.init(X, K, 0)))
         assert_array_equal(common.init(equal, 2, 0)[0].var, [1e-100, 1e-100])
         X = points(3)
         alone = np.eye(12)  # every point has a component of its own
