@@ -271,8 +271,8 @@ def types_by_residuals(
     delta = rows.delta
     K = min(K, len(residuals))
     var = max((residuals**2).sum() / delta.sum(), least_var)
-    mu = residuals[start(len(residuals), K, draws)] / (1 + PULL)  # the mean of a single row
-    p = np.ones((len(mu), 1))  # equal weights: only their ratios count
+    starts, p = start(len(residuals), K, draws)
+    mu = residuals[starts] / (1 + PULL)  # the mean of a single row
     for _ in range(3):
         f = (mu @ residuals.T - mu**2 @ delta.T / 2) / var
         post, p = posteriors(f, p, K)
@@ -303,10 +303,9 @@ def types_by_choice(
     K = min(CLOSING_TYPES, len(yes))
     few_yes = 5 * yes.mean(axis=0) + 0.01
     few_no = 5 * (possible.mean(axis=0) - yes.mean(axis=0)) + 0.01
-    starts = start(len(yes), K, draws)
+    starts, p = start(len(yes), K, draws)
     theta_yes = yes[starts] + few_yes
     theta_no = possible[starts] - yes[starts] + few_no
-    p = np.ones((len(starts), 1))
     for _ in range(3):
         total = (theta_yes + theta_no).sum(axis=1, keepdims=True)
         log_odds = np.log(theta_yes / theta_no)  # log_yes - log_no: total cancels
@@ -321,9 +320,15 @@ def types_by_choice(
     return post
 
 
-def start(n: int, K: int, draws: list[np.random.RandomState]) -> np.ndarray:
-    """The rows from which the types start, (B K,) indices; those of a mixture are K different."""
-    return np.concatenate([draw.choice(n, K, replace=False) for draw in draws])
+def start(n: int, K: int, draws: list[np.random.RandomState]) -> tuple[np.ndarray, np.ndarray]:
+    """Where the types start: each on a row of its own, those of a mixture on K different ones.
+
+    Returns:
+        starts: (B K,) indices of rows
+        p: (B K, 1) array of equal weights, of which only the ratios count
+    """
+    starts = np.concatenate([draw.choice(n, K, replace=False) for draw in draws])
+    return starts, np.ones((len(starts), 1))
 
 
 def posteriors(f: np.ndarray, p: np.ndarray, K: int) -> tuple[np.ndarray, np.ndarray]:
