@@ -1544,9 +1544,9 @@ class Steps(Ours, unittest.TestCase):
 
     def test_log_likelihoods_of_large_ratings(self):
         draw = np.random.RandomState(0)
-        for largest, limit in [(1000, 1e-6), (1e6, 1e-4)]:
+        for largest, spread, limit in [(1000, 5, 1e-6), (1e6, 5, 1e-4), (1e6, 0.01, 1e-4)]:
             for trial in range(10):
-                X = (largest - 5 * draw.rand(40, 30)) * (draw.rand(40, 30) < 0.7)
+                X = (largest - spread * draw.rand(40, 30)) * (draw.rand(40, 30) < 0.7)
                 X[1:4] = X[1]
                 start = common.init(X, 1 + trial % 6, trial)
                 for mixture in (start[0], em.run(X, *start)[0]):
