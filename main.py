@@ -2,11 +2,24 @@
 
 python main.py                    the four steps, on the data files beside this file
 python main.py --data DIR         the same on the course's own files, or on matrices of yours
-python main.py --ratings FILE     steps 3 and 4 on lines of `user item rating`
+python main.py --ratings FILE     steps 3 and 4 on lines of user, item, rating
 """
 
+import argparse
+import contextlib
+import csv
+import inspect
+import io
+import math
 import os
+import re
+import stat
 import sys
+import tempfile
+from functools import partial
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+from typing import NamedTuple
 
 # The fits run side by side, each with one BLAS thread. BLAS reads this when NumPy is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -25,134 +38,141 @@ def stop(message):
 if sys.version_info < (3, 10):  # noqa: UP036
     stop(f"expected Python 3.10 or later, got {sys.version.split()[0]}")
 try:
-    import argparse
-    import csv
-    import inspect
-    import io
-    import math
-    from functools import partial
-    from multiprocessing.pool import ThreadPool
-    from pathlib import Path
-    from typing import NamedTuple
-
     import matplotlib.pyplot as plt
     import numpy as np
     from matplotlib.animation import PillowWriter
-
-    import common
-    import em
-    import kmeans
-    import naive_em
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 except ModuleNotFoundError as error:
-    library = error.name.split(".")[0]
-    if library in ("common", "em", "kmeans", "naive_em"):
+    if error.name not in ("numpy", "matplotlib"):
         raise
-    stop(f"{error}; this installs it: {sys.executable} -m pip install {library}")
+    stop(f"{error}; this installs it: {sys.executable} -m pip install {error.name}")
+
+import common
+import em
+import kmeans
+import naive_em
 
 HERE = Path(__file__).resolve().parent
+SEEDS = [0, 1, 2, 3, 4]  # the seeds of the fits
 TOY_K = [1, 2, 3, 4]  # the numbers of components to try
 NETFLIX_K = [1, 2, 3, 4, 8, 12]  # the numbers of user types to try
-FILL_K = 4  # em.predict's own default, with which --fill predicts
 BIC_IN_WORDS = "BIC: log-likelihood - (number of parameters / 2) log n; larger is better"
 LARGEST_RATING = 1e6  # em's steps are exact enough up to here
-
-# What the course does not ask for: a student's modules may lack it.
-RUN_TAKES_WATCH = "watch" in inspect.signature(em.run).parameters
-PLOT_TAKES_AX = "ax" in inspect.signature(common.plot).parameters
+MIN_VARIANCE = 0.25  # em.mstep's, in squared units of the ratings
 
 BLUE = "#0072B2"  # from Okabe and Ito's palette, which colour-blind readers can tell apart
 ORANGE = "#E69F00"
 PURPLE = "#CC79A7"
-GREY = "0.6"  # for comparison: the other seeds, a perfect prediction
+GREY = "0.6"  # for comparison: the other seeds, averages, a perfect prediction
+# Numbers on an axis: -1 400 000, 0.25
+READABLE = FuncFormatter(lambda x, position: f"{x:,.10g}".replace(",", " "))
 
 
 def main():
     """Run the four steps, which print tables and save pictures."""
     options = parse_options()
     try:
-        inputs = read_inputs(options)
-        toy_Ks, Ks = components(options, inputs)
-        check_outputs(options, inputs)
+        check_fill(options)
+        if options.ratings is None:
+            data = read_data(options.data)
+        else:
+            data = read_ratings(options.ratings)
+        toy_Ks = usable("--toy-k", options.toy_k, TOY_K, data.toy)
+        Ks = usable("--netflix-k", options.netflix_k, NETFLIX_K, data.X)
+        make_folder(options.plots)
     except ValueError as error:
         stop(error)
-    options.plots.mkdir(parents=True, exist_ok=True)
-    say_what_is_left_out(options, inputs)
 
-    if inputs.toy is not None:
-        clusters = step_kmeans(inputs.toy, toy_Ks, options.seeds)
-        step_naive_em(inputs.toy, toy_Ks, options.seeds, clusters, options.plots)
-    step_em(inputs, Ks, options.seeds, options.plots)
-    step_prediction(inputs, Ks, options.seeds, options.plots)
-    if options.fill is not None:
-        write_filled(inputs, options.fill)
+    for line in [*data.report, *remarks(data)]:
+        show(line)
+    tenths = hidden_tenths(data.X)
+    pool = ThreadPool(workers(data.X, len(tenths)))
+    try:
+        if data.toy is not None:
+            clusters = step_kmeans(pool, data.toy, toy_Ks, options.seeds)
+            step_naive_em(pool, data.toy, toy_Ks, options.seeds, clusters, options.plots)
+        step_em(pool, data, Ks, options.seeds, options.plots)
+        step_prediction(pool, data, tenths, Ks, options.seeds, options.plots)
+        if options.fill is not None:
+            write_predictions(data, options.fill, options.top)
+    except Exception:
+        # A module has failed. Its traceback comes last, after the fits that are still running.
+        pool.terminate()
+        pool.join()
+        raise
 
 
 # The four steps
 
 
-def step_kmeans(toy, Ks, seeds):
+def step_kmeans(pool, toy, Ks, seeds):
     """Step 1: K-means on the toy data. Returns {K: the Fit of the lowest cost}."""
     show(f"1. K-means on toy_data.txt: {len(toy)} points, number of seeds: {len(seeds)}")
     show("Cost: sum of the squared distances of the points to their cluster's mean")
     show("  K              cost  seed")
     best = {}
-    for K, fits in sweep("K-means", partial(fit_model, kmeans, toy), Ks, seeds, workers(toy)):
+    for K, fits in sweep(pool, "K-means", kmeans, toy, Ks, seeds):
         best[K] = min(fits, key=rounded_score)
         show(f"{K:3} {best[K].score:17.4f} {best[K].seed:5}")
     return best
 
 
-def step_naive_em(toy, Ks, seeds, clusters, plots):
+def step_naive_em(pool, toy, Ks, seeds, clusters, plots):
     """Step 2: naive EM on the toy data, whose pictures also show the clusters of step 1."""
     show(f"\n2. Naive EM on toy_data.txt: {len(toy)} points, number of seeds: {len(seeds)}")
     show(BIC_IN_WORDS)
     show("  K    log-likelihood               BIC  seed")
     table = {}
     best = {}
-    for K, fits in sweep("Naive EM", partial(fit_model, naive_em, toy), Ks, seeds, workers(toy)):
+    for K, fits in sweep(pool, "Naive EM", naive_em, toy, Ks, seeds):
         table[K] = fits
         best[K] = max(fits, key=rounded_score)
         show(f"{K:3} {best[K].score:17.4f} {best[K].bic:17.4f} {best[K].seed:5}")
-    K = max(best, key=lambda K: best[K].bic)
-    show(f"BIC picks K = {K}.")
+    picked = max(best, key=lambda K: best[K].bic)
+    show(f"BIC picks K = {picked}.")
     if not all_finite(table):
         return
-    if PLOT_TAKES_AX:
-        orders = matching_orders(clusters, best)
-        save(draw_toy(toy, clusters, best, orders), plots / "toy_kmeans_vs_em.png")
-        save_animation(toy, best[K], orders["EM", K], plots / "toy_em.gif")
-    save(draw_selection("Naive EM on the toy data", table, best, K), plots / "toy_selection.png")
+    if plot_takes_ax():
+        save(draw_toy(toy, clusters, best), plots / "toy_kmeans_vs_em.png")
+        save_animation(toy, picked, best[picked].seed, plots / "toy_em.gif")
+    selection = draw_selection("Naive EM on the toy data", table, best, picked)
+    save(selection, plots / "toy_selection.png")
 
 
-def step_em(inputs, Ks, seeds, plots):
+def step_em(pool, data, Ks, seeds, plots):
     """Step 3: EM on the ratings."""
-    X = inputs.X
+    X = data.X
     n, d = X.shape
-    share = 100 * np.mean(X != 0)
-    show(f"\n3. EM on {inputs.name}, number of seeds: {len(seeds)}")
-    show(f"{n} users x {d} {inputs.kind}s, {np.count_nonzero(X)} ratings ({share:.1f} %)")
-    if inputs.toy is None:
+    given = X[X != 0]
+    show(f"\n3. EM on {data.name}, number of seeds: {len(seeds)}")
+    show(
+        f"{n} users x {d} {data.kind}s, {given.size} ratings ({100 * given.size / X.size:.1f} %) "
+        f"from {given.min():.10g} to {given.max():.10g}"
+    )
+    if data.toy is None:
         show(BIC_IN_WORDS)
     rmse_column = ""
-    if inputs.Y is not None:
+    if data.Y is not None:
         show("RMSE: em.fill_matrix over every entry of netflix_complete.txt, given ones included")
         rmse_column = "      RMSE"
-    show("  K    log-likelihood               BIC  seed  iterations" + rmse_column)
+    show("  K    log-likelihood               BIC  seed" + rmse_column)
     table = {}
     best = {}
-    for K, fits in sweep("EM", partial(fit_model, em, X, Y=inputs.Y), Ks, seeds, workers(X)):
+    rmse = {}
+    for K, fits in sweep(pool, "EM", em, X, Ks, seeds):
         table[K] = fits
         best[K] = max(fits, key=rounded_score)
-        iterations = len(best[K].trace) or "-"
-        row = f"{K:3} {best[K].score:17.4f} {best[K].bic:17.4f} {best[K].seed:5} {iterations:>11}"
-        if inputs.Y is not None:
-            row += f" {best[K].rmse:9.4f}"
+        row = f"{K:3} {best[K].score:17.4f} {best[K].bic:17.4f} {best[K].seed:5}"
+        if data.Y is not None:
+            X_pred = em.fill_matrix(X.copy(), best[K].mixture)
+            rmse[K] = common.rmse(np.asarray(X_pred), data.Y)
+            row += f" {rmse[K]:9.4f}"
         show(row)
     picked = max(best, key=lambda K: best[K].bic)
     show(f"BIC picks K = {picked}.")
     if not all_finite(table):
         return
-    selection = draw_selection(f"EM on {inputs.name}", table, best, picked)
+    selection = draw_selection(f"EM on {data.name}", table, best, picked, rmse)
     save(selection, plots / "netflix_selection.png")
     several = [K for K in Ks if K > 1]
     if not several:
@@ -163,227 +183,118 @@ def step_em(inputs, Ks, seeds, plots):
     title = f"K = {K}"
     if picked == 1:
         title += "; the BIC prefers one type"
-    if best[K].trace:
-        save(draw_convergence(table[K], best[K], title), plots / "netflix_convergence.png")
-    save(
-        draw_user_types(X, best[K], inputs.items, inputs.kind, title),
-        plots / "netflix_user_types.png",
-    )
+    traces = dict(zip(seeds, pool.map(partial(trace, em, X, K), seeds)))
+    save(draw_convergence(traces, best[K], title), plots / "netflix_convergence.png")
+    save(draw_user_types(data, best[K], title), plots / "netflix_user_types.png")
 
 
-def step_prediction(inputs, Ks, seeds, plots):
-    """Step 4: the error on given ratings that are hidden from the fit (hold-out)."""
-    X = inputs.X
+def step_prediction(pool, data, tenths, Ks, seeds, plots):
+    """Step 4: step 3 on what is left when ratings are hidden, beside averages and em.predict.
+
+    tenths are flat indices of ratings to hide, as hidden_tenths gives them. Every error is that of
+    predictions of the hidden ratings from the others.
+    """
+    X = data.X
     count = np.count_nonzero(X)
-    tenths = hidden_tenths(X)
     if not tenths:
         show(f"\n4. Prediction: {count} ratings are too few to hide a tenth; no error is known.")
         return
     truth = X.take(np.concatenate(tenths))
+    a_tenth_at_a_time = ", a tenth at a time" if len(tenths) > 1 else ""
+    in_unit = f", in {data.unit}" if data.unit else ""
     show(f"\n4. Prediction: {len(truth)} of the {count} given ratings are hidden, and predicted")
-    if len(tenths) > 1:
-        show("from the others, a tenth at a time. RMSE: over these hidden ratings alone, in stars")
-    else:
-        show("from the others. RMSE: over these hidden ratings alone, in stars")
-    show("  K" + "".join(f"{name:>16}" for name in WAYS))
+    show(f"from the others{a_tenth_at_a_time}. RMSE: over these hidden ratings alone{in_unit}")
     digits = decimals(X)
-    fill_K = min(FILL_K, len(X))
-    Ks = sorted({*Ks, fill_K})
-    jobs = [(predict, tenth) for predict in WAYS.values() for tenth in tenths]
-    predictions = {}  # {K: {way: array of the predictions of truth}}
-    from_the_others = partial(predict_hidden, X, seeds)
-    for K, parts in sweep("Prediction", from_the_others, Ks, jobs, workers(X)):
-        ways = np.concatenate(parts).reshape(len(WAYS), len(truth))  # in the order of the jobs
-        predictions[K] = dict(zip(WAYS, ways))
-        errors = [common.rmse(predicted, truth) for predicted in ways]
-        show(f"{K:3}" + "".join(f"{error:16.{digits}f}" for error in errors))
-    save(draw_predictions(predictions, fill_K, truth), plots / "netflix_predictions.png")
-    if "em.predict" in WAYS:
-        squares = (predictions[fill_K]["em.predict"] - truth) ** 2
-        error = np.sqrt(squares.mean())
+    predicts = []
+    if hasattr(em, "predict"):
+        # em.predict takes longer than a fit: it starts first, and the fits run beside it.
+        predicts = [pool.apply_async(predict_hidden, (X, tenth)) for tenth in tenths]
+
+    errors = {}  # {name: RMSE} of all but em.fill_matrix
+    ways = {"mean of all ratings": mean_rating, f"averages of users and {data.kind}s": averages}
+    for name, way in ways.items():
+        predicted = np.concatenate([way(X, tenth) for tenth in tenths])
+        errors[name] = common.rmse(predicted, truth)
+        show(error_row(name, errors[name], digits))
+    to_beat = min(errors.values())
+
+    parts = {K: [] for K in Ks}  # em.fill_matrix's predictions, an array for each tenth
+    course = {}  # {K: RMSE} of em.fill_matrix
+    for tenth in tenths:
+        for K, fits in sweep(pool, "em.fill_matrix", em, X, Ks, seeds, tenth):
+            best = max(fits, key=rounded_score)
+            X_pred = em.fill_matrix(without(X, tenth), best.mixture)
+            parts[K].append(np.asarray(X_pred).take(tenth))
+            if len(parts[K]) == len(tenths):
+                course[K] = common.rmse(np.concatenate(parts[K]), truth)
+                show(error_row(f"em.fill_matrix, K = {K:2}", course[K], digits))
+    K = min(course, key=course.get)
+    name = f"em.fill_matrix, K = {K}"
+    predicted = np.concatenate(parts[K])
+
+    if predicts:
+        progress("em.predict")
+        name = "em.predict"
+        predicted = np.concatenate([result.get() for result in predicts])
+        error = common.rmse(predicted, truth)
+        errors[name] = error
+        show(error_row(name, error, digits))
         # The standard error of the mean square, carried over to its root
-        uncertainty = squares.std() / np.sqrt(len(squares)) / (2 * max(error, 1e-100))
-        show(f"--fill takes em.predict with K = {fill_K}, its default: not chosen by this table.")
-        expected = f"{error:.{digits}f} +- {uncertainty:.{digits}f}"
-        show(f"Expect {expected} stars (+-: standard error) for ratings given like the others,")
-        show(f"and more for users or {inputs.kind}s with few ratings.")
+        squares = (predicted - truth) ** 2
+        uncertainty = squares.std() / math.sqrt(len(squares)) / (2 * max(error, 1e-100))
+        expected = f"{error:.{digits}f} +- {uncertainty:.{digits}f} {data.unit}".rstrip()
+        show(f"em.predict expects {expected} on ratings given like the others;")
+        show(f"more for users or {data.kind}s with few.")
+        if not error + uncertainty < to_beat:
+            show("Not better than averages: em.predict gains no more than the +- here.")
+    figure = draw_predictions(course, errors, name, predicted, truth, data.unit)
+    save(figure, plots / "netflix_predictions.png")
 
 
-# The fits, side by side on all cores
+def error_row(name, error, digits):
+    """A row of step 4's table."""
+    return f"{name:28}{error:10.{digits}f}"
 
 
-class Fit(NamedTuple):
-    """One mixture, fitted from one seed."""
-
-    seed: int
-    mixture: common.GaussianMixture
-    post: np.ndarray  # (n, K)
-    score: float  # K-means' cost, or a log-likelihood in nats
-    trace: list  # em.run's log-likelihood in every iteration, in nats; otherwise empty
-    bic: float | None = None  # in nats; None for K-means
-    rmse: float | None = None  # the course's, in stars; None where it is not known
+# Files in: options, matrices, lines of ratings. What is wrong with them is a ValueError.
 
 
-def fit_model(model, X, K, seed, Y=None):
-    """The Fit of a model to X. Every function gets a copy of X, which a student's may change."""
-    mixture, post = common.init(X.copy(), K, seed)
-    trace = []
-    if model is em and RUN_TAKES_WATCH:
-        mixture, post, score = em.run(X.copy(), mixture, post, watch=trace.append)
-    else:
-        mixture, post, score = model.run(X.copy(), mixture, post)
-    bic = None
-    if model is not kmeans:
-        bic = common.bic(X, mixture, score)
-    rmse = None
-    if Y is not None:
-        rmse = common.rmse(np.asarray(em.fill_matrix(X.copy(), mixture)), Y)
-    arrays = [np.asarray(part) for part in mixture]  # a student's may be lists or matrices
-    mixture = common.GaussianMixture(*arrays)
-    return Fit(seed, mixture, np.asarray(post), score, trace, bic, rmse)
+class Data(NamedTuple):
+    """Ratings, what is known about them, and maybe the toy data."""
 
-
-def rounded_score(fit):
-    """The score to 11 digits: rounding errors must not decide between seeds that end alike."""
-    return float(f"{fit.score:.10e}")
-
-
-def all_finite(table):
-    """Whether all scores are finite; says so where one is not, and nothing can be drawn."""
-    scores = [fit.score for fits in table.values() for fit in fits]
-    finite = bool(np.isfinite(scores).all())
-    if not finite:
-        show("A log-likelihood is not a finite number (see test.py): its pictures are left out.")
-    return finite
-
-
-def predict_course(X, K, seeds):
-    """The course's prediction: em.fill_matrix, from the seed of the best log-likelihood."""
-    best = max((fit_model(em, X, K, seed) for seed in seeds), key=rounded_score)
-    return em.fill_matrix(X.copy(), best.mixture)
-
-
-def predict_ours(X, K, seeds):
-    """em.predict, which has ten seeds of its own."""
-    return em.predict(X, K)
-
-
-# The functions to predict with; the last one is drawn in detail.
-WAYS = {"em.fill_matrix": predict_course}
-if hasattr(em, "predict"):
-    WAYS["em.predict"] = predict_ours
-
-
-def hidden_tenths(X):
-    """Flat indices of ratings to hide, a tenth at a time, until 1000 are judged or all ten are.
-
-    X is (n, d), 0 where missing; where it holds fewer than ten ratings, the list is empty.
-    """
-    order = np.random.RandomState(0).permutation(np.flatnonzero(X))
-    size = len(order) // 10
-    if size == 0:
-        return []
-    number = min(10, math.ceil(1000 / size))
-    return [order[i * size : (i + 1) * size] for i in range(number)]
-
-
-def predict_hidden(X, seeds, K, job):
-    """What a function of the WAYS makes of a tenth of the ratings from the others."""
-    predict, tenth = job
-    X_left = X.copy()
-    X_left.flat[tenth] = 0
-    return np.asarray(predict(X_left, K, seeds)).take(tenth)
-
-
-def sweep(name, job, Ks, variants, n_workers):
-    """Yield every K and [job(K, variant) for all variants], in order, as soon as they are there.
-
-    The jobs run on n_workers threads: NumPy lets several work at a time in its products.
-    """
-    calls = [(K, variant) for K in Ks for variant in variants]
-    left = len(calls)
-    pool = ThreadPool(n_workers)
-    results = pool.imap(lambda call: job(*call), calls)
-    try:
-        for K in Ks:
-            group = []
-            for _ in variants:
-                progress(f"{name}: {left} of {len(calls)} fits left")
-                group.append(next(results))
-                left -= 1
-            yield K, group
-    except Exception:  # of a module: end in order, so that its traceback is the last word
-        pool.terminate()
-        pool.join()
-        raise
-    pool.close()
-
-
-def workers(X):
-    """How many fits to make side by side: one per CPU, if the memory holds them."""
-    if hasattr(os, "sched_getaffinity"):
-        cpus = len(os.sched_getaffinity(0))
-    else:
-        cpus = os.cpu_count() or 1
-    room = (memory() - X.nbytes) / memory_of_a_fit(*X.shape)
-    return max(1, int(min(cpus, room)))
-
-
-def memory_of_a_fit(n, d):
-    """Bytes that a fit takes at most: a copy of X, and em.predict's 6.5 times X and its types."""
-    return 8 * (7.5 * n * d + 8 * 240 * (n + d))
-
-
-def memory():
-    """The machine's memory in bytes; infinite where it cannot be told."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return math.inf
-
-
-def show(line):
-    """Print a line at once, also through a pipe, in place of the progress line."""
-    progress("")
-    print(line, flush=True)
-
-
-def progress(line):
-    """Show a line on the terminal until the next one takes its place, if there is a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r{line:<78}\r", end="", file=sys.stderr, flush=True)
-
-
-# Options and files: whatever is wrong with them is a ValueError, before anything is computed
-
-
-class Inputs(NamedTuple):
-    """What was read."""
-
-    paths: list  # the files
     name: str  # of the file of the ratings
-    toy: np.ndarray | None  # (n, 2) points, if there are any
     X: np.ndarray  # (n, d) ratings, 0 where missing
-    Y: np.ndarray | None  # (n, d): X completed, if it is known
+    items: list  # the names of the columns
     kind: str  # what a column is: "movie" or "item"
-    items: list  # the name of each column
-    users: list | None = None  # the name of each row, if the rows have names
-    report: str = ""  # what there is to say about the file
+    unit: str  # of the ratings: "stars", or "" if it is not known
+    report: list  # lines that say how the file was understood
+    users: list | None = None  # the names of the rows; None in the course's matrices
+    Y: np.ndarray | None = None  # (n, d): X completed, if it is known
+    toy: np.ndarray | None = None  # (m, 2) points, if there are any
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that says in one line what is wrong."""
+
+    def error(self, message):
+        stop(message.removeprefix("argument "))
 
 
 def parse_options():
     """The command line's options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="K-means and EM on toy data, then EM on movie ratings: tables and pictures.",
         allow_abbrev=False,
     )
-    parser.error = lambda message: stop(message.removeprefix("argument "))
-    parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder of the course's files (or your matrices)"
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--data",
+        type=Path,
+        default=HERE,
+        metavar="DIR",
+        help="folder of the course's files (or your matrices)",
     )
-    parser.add_argument(
-        "--ratings", type=Path, metavar="FILE", help="`user item rating` lines, in place of --data"
-    )
+    source.add_argument("--ratings", type=Path, metavar="FILE", help="lines of user, item, rating")
     parser.add_argument(
         "--fill",
         type=Path,
@@ -392,122 +303,144 @@ def parse_options():
         "lines, each user's best items first, otherwise as the completed matrix",
     )
     parser.add_argument(
+        "--top",
+        type=whole_number(1, math.inf),
+        metavar="N",
+        help="with --ratings and --fill: write only each user's N best items",
+    )
+    parser.add_argument(
         "--plots", type=Path, metavar="DIR", help="folder for the pictures (plots beside the data)"
     )
-    numbers = {"type": int, "nargs": "+", "metavar": "N"}
     parser.add_argument(
-        "--seeds", help="seeds of the fits (0 to 4); em.predict has its own", **numbers
+        "--seeds",
+        type=whole_number(0, 2**32 - 1),
+        nargs="+",
+        default=SEEDS,
+        metavar="N",
+        help="seeds of the fits (0 to 4); em.predict has its own",
     )
-    parser.add_argument("--toy-k", help=f"numbers of components to try {TOY_K}", **numbers)
-    parser.add_argument("--netflix-k", help=f"numbers of user types to try {NETFLIX_K}", **numbers)
+    for name, what, default in [
+        ("--toy-k", "components", TOY_K),
+        ("--netflix-k", "user types", NETFLIX_K),
+    ]:
+        parser.add_argument(
+            name,
+            type=whole_number(1, math.inf),
+            nargs="+",
+            metavar="K",
+            help=f"numbers of {what} to try {default}",
+        )
     options = parser.parse_args()
-
-    if options.ratings is not None and options.data is not None:
-        stop("--ratings: expected in place of --data, got both")
     if options.ratings is not None and options.toy_k is not None:
-        stop("--toy-k: expected without --ratings, which has no toy data")
-    options.seeds = sorted(set(options.seeds or range(5)))
-    for seed in options.seeds:
-        if not 0 <= seed < 2**32:
-            stop(f"--seeds: expected whole numbers from 0 to {2**32 - 1}, got {seed}")
-    if options.data is None:
-        options.data = HERE
+        parser.error("--toy-k: expected without --ratings, which has no toy data")
+    if options.top is not None and (options.ratings is None or options.fill is None):
+        parser.error("--top: expected with --ratings and --fill, whose file it shortens")
+    options.seeds = sorted(set(options.seeds))
     if options.plots is None:
         folder = options.data if options.ratings is None else options.ratings.parent
         options.plots = folder / "plots"
     return options
 
 
-def components(options, inputs):
-    """The K to try on the toy data and on the ratings: as typed, or the defaults that fit."""
-    checked = []
-    for name, data, typed, default in [
-        ("--toy-k", inputs.toy, options.toy_k, TOY_K),
-        ("--netflix-k", inputs.X, options.netflix_k, NETFLIX_K),
-    ]:
-        if data is None:
-            checked.append([])
-            continue
-        n = len(data)
-        for K in typed or []:
-            if not 1 <= K <= n:
-                raise ValueError(f"{name}: expected 1 to {n}, the number of rows, got {K}")
-        checked.append(sorted(set(typed or [K for K in default if K <= n])))
-    return checked
+def whole_number(least, most):
+    """An argparse type: whole numbers from least to most."""
+    limits = f"from {least} to {most}" if most < math.inf else f"of at least {least}"
+
+    def parse(word):
+        try:
+            value = int(word)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"expected whole numbers {limits}, got {word!r}")
+        return value
+
+    return parse
 
 
-def check_outputs(options, inputs):
-    """Refuse what could not be written later."""
-    folder = options.plots.absolute()
-    while not folder.exists():  # it will be made
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ValueError(f"--plots: expected a folder to write into, got {options.plots}")
+def usable(option, typed, default, X):
+    """The K to try on the rows of X: those typed, or those of the default that are possible."""
+    if X is None:
+        return []
+    n = len(X)
+    for K in typed or []:
+        if K > n:
+            raise ValueError(f"{option}: expected 1 to {n}, the number of rows, got {K}")
+    return sorted(set(typed or [K for K in default if K <= n]))
+
+
+def check_fill(options):
+    """Refuse a --fill that could not be written in the end."""
     if options.fill is None:
         return
-    target = options.fill.resolve()
-    if "em.predict" not in WAYS:
+    if not hasattr(em, "predict"):
         raise ValueError("--fill: expected an em.py with a function predict, yours has none")
-    if target in [path.resolve() for path in inputs.paths]:
+    inputs = [options.ratings]
+    if options.ratings is None:
+        names = ("toy_data.txt", "netflix_incomplete.txt", "netflix_complete.txt")
+        inputs = [options.data / name for name in names]
+    target = os.path.realpath(options.fill)
+    if target in [os.path.realpath(path) for path in inputs]:
         raise ValueError(f"--fill: expected a file of its own, got the input {options.fill}")
-    if target.exists() and not target.is_file():
-        raise ValueError(f"--fill: expected a file to write, got {options.fill}, which is none")
-    if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise ValueError(f"--fill: expected a folder to write into, got {target.parent}")
-    if target.exists() and not os.access(target, os.W_OK):
-        raise ValueError(f"--fill: expected a file that may be written, got {options.fill}")
-    if part_of(target).exists():
-        raise ValueError(f"--fill: expected no file {part_of(target)}: the result is made there")
+    try:
+        with tempfile.TemporaryFile(dir=os.path.dirname(target)):
+            pass
+        if not stat.S_ISREG(os.stat(target).st_mode):
+            raise ValueError(f"--fill: expected a file to write, got {options.fill}, which is none")
+    except FileNotFoundError:
+        if not os.path.isdir(os.path.dirname(target)):
+            raise ValueError(f"--fill: expected a file in a folder, got {options.fill}") from None
+    except OSError as error:
+        raise ValueError(f"--fill: cannot write {options.fill}: {error.strerror}") from None
 
 
-def say_what_is_left_out(options, inputs):
-    """Name what the files, or a student's modules, do not give."""
-    if inputs.report:
-        show(inputs.report)
-        show("Steps 1 and 2, K-means and naive EM, are for the toy data.")
-    if options.ratings is None and inputs.toy is None:
-        show("There is no toy_data.txt: steps 1 and 2, K-means and naive EM, are left out.")
-    if options.ratings is None and inputs.Y is None:
-        show("There is no netflix_complete.txt: the course's RMSE is not known.")
-    if inputs.Y is not None and not inputs.Y.all():
-        unknown = np.count_nonzero(inputs.Y == 0)
-        show(f"{unknown} entries of netflix_complete.txt are 0: the course's RMSE takes 0 stars.")
-    lacks = []
-    if not RUN_TAKES_WATCH:
-        lacks.append("em.run's parameter watch (netflix_convergence.png)")
-    if not PLOT_TAKES_AX:
-        lacks.append("common.plot's parameter ax (toy_kmeans_vs_em.png, toy_em.gif)")
-    if "em.predict" not in WAYS:
-        lacks.append("em.predict (its column of step 4, --fill)")
-    if lacks:
-        show(f"Left out, because your modules have no: {', '.join(lacks)}.")
+def make_folder(folder):
+    """Make the folder of --plots, if it can be made and written into."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"--plots: cannot write into {folder}: {error.strerror}") from None
 
 
-def read_inputs(options):
-    """The Inputs that the options name."""
-    if options.ratings is not None:
-        return read_ratings(options.ratings)
-    toy_path = options.data / "toy_data.txt"
-    path = options.data / "netflix_incomplete.txt"
-    complete_path = options.data / "netflix_complete.txt"
-    toy = None
-    if toy_path.exists():
-        toy = read_matrix(toy_path)
-        if toy.shape[1] != 2:
-            raise ValueError(f"{toy_path}: expected 2 numbers a line, got {toy.shape[1]}")
-    X = read_matrix(path, ratings=True)
-    if X.shape[1] in (3, 4) and X.all() and len(X) > X.shape[1]:
-        raise ValueError(
-            f"{path}: expected a user a line and a movie a column, 0 where a rating is missing; "
-            "for `user item rating` lines use --ratings"
+def remarks(data):
+    """Lines about what is left out, and about ratings that the steps say little about."""
+    lines = []
+    if data.users is not None:
+        lines.append("Steps 1 and 2, K-means and naive EM, are for the toy data.")
+    elif data.toy is None:
+        lines.append("There is no toy_data.txt: steps 1 and 2, K-means and naive EM, are left out.")
+    if data.users is None and data.Y is None:
+        lines.append("There is no netflix_complete.txt: the course's RMSE is not known.")
+    if data.Y is not None and not data.Y.all():
+        unknown = np.count_nonzero(data.Y == 0)
+        lines.append(
+            f"{unknown} entries of netflix_complete.txt are 0: the course's RMSE takes 0 stars."
         )
-    Y = None
-    if complete_path.exists():
-        Y = read_matrix(complete_path, ratings=True)
-        if Y.shape != X.shape or (Y != X)[X != 0].any():
-            raise ValueError(f"{complete_path}: expected the ratings of {path.name}, completed")
-    items = [f"movie {l + 1}" for l in range(X.shape[1])]
-    return Inputs([toy_path, path, complete_path], path.name, toy, X, Y, "movie", items)
+    given = data.X[data.X != 0]
+    if given.min() == given.max():
+        lines.append("All ratings are equal: there is nothing to learn from them.")
+    elif given.var() < MIN_VARIANCE:
+        lines.append(
+            f"The ratings' variance, {given.var():.2g}, is below {MIN_VARIANCE}, the least of a "
+            "type in step 3, which needs larger numbers: multiply them. em.predict does not."
+        )
+    if given.size == data.X.size:
+        lines.append("No rating is missing: there is nothing to predict.")
+    lacks = []
+    if not plot_takes_ax():
+        lacks.append("common.plot's parameter ax (toy_kmeans_vs_em.png, toy_em.gif)")
+    if not hasattr(em, "predict"):
+        lacks.append("em.predict (its line of step 4, --fill)")
+    if lacks:
+        lines.append(f"Left out, because your modules have no: {', '.join(lacks)}.")
+    return lines
+
+
+def plot_takes_ax():
+    """Whether common.plot draws on given axes, which the course's does not."""
+    return "ax" in inspect.signature(common.plot).parameters
 
 
 def read_text(path):
@@ -520,7 +453,47 @@ def read_text(path):
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise ValueError(f"{path}, line {line}: expected text in UTF-8, got other bytes") from None
+        raise ValueError(
+            f"{path}, line {line}: expected text in UTF-8, got other bytes: save the file as UTF-8"
+        ) from None
+
+
+def to_number(word):
+    """The number that a word stands for; infinity, which no file may hold, if it is none."""
+    if "_" in word:  # Python reads 1_0 as 10
+        return math.inf
+    try:
+        return float(word)
+    except ValueError:
+        return math.inf
+
+
+# Matrices
+
+
+def read_data(folder):
+    """The Data of a folder of the course's files, or of matrices with their names."""
+    toy_path = folder / "toy_data.txt"
+    path = folder / "netflix_incomplete.txt"
+    complete_path = folder / "netflix_complete.txt"
+    toy = None
+    if os.path.exists(toy_path):
+        toy = read_matrix(toy_path)
+        if toy.shape[1] != 2:
+            raise ValueError(f"{toy_path}: expected 2 numbers a line, got {toy.shape[1]}")
+    X = read_matrix(path, ratings=True)
+    if X.shape[1] in (3, 4) and X.all() and len(X) > X.shape[1]:
+        raise ValueError(
+            f"{path}: expected a user a line and a movie a column, 0 where a rating is missing; "
+            "for lines of user, item, rating use --ratings"
+        )
+    Y = None
+    if os.path.exists(complete_path):
+        Y = read_matrix(complete_path, ratings=True)
+        if Y.shape != X.shape or (Y != X)[X != 0].any():
+            raise ValueError(f"{complete_path}: expected the ratings of {path.name}, completed")
+    movies = [f"movie {l + 1}" for l in range(X.shape[1])]
+    return Data(path.name, X, movies, "movie", "stars", [], Y=Y, toy=toy)
 
 
 def read_matrix(path, ratings=False):
@@ -538,17 +511,34 @@ def read_matrix(path, ratings=False):
         ValueError: the file cannot be read or holds anything else; the message is one line that
             names the file and the place, what was expected and what it holds
     """
-    lines = [line.split("#")[0] for line in read_text(path).splitlines()]
-    if not "".join(lines).strip():
+    rows = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        words = line.split("#")[0].split()
+        if not words:
+            continue
+        row = np.array([to_number(word) for word in words])
+        if ratings:
+            row[np.isnan(row)] = 0
+            allowed = (row >= 0) & (row <= LARGEST_RATING)
+        else:
+            allowed = np.abs(row) < 1e100
+        if not allowed.all():
+            column = allowed.argmin()
+            kind = "a finite number"
+            if ratings:
+                kind = f"a rating up to {LARGEST_RATING:.0f}, or 0 or nan for a missing one"
+            raise ValueError(
+                f"{path}, line {number}, column {column + 1}: expected {kind}, got "
+                f"{words[column][:40]!r}{matrix_hint(words)}"
+            )
+        if rows and len(row) != len(rows[0]):
+            raise ValueError(
+                f"{path}, line {number}: expected {len(rows[0])} numbers as above, got {len(row)}"
+            )
+        rows.append(row)
+    if not rows:
         raise ValueError(f"{path}: expected numbers separated by spaces, got none")
-    try:
-        X = np.loadtxt(lines, ndmin=2)
-    except ValueError:
-        X = None
-    if X is not None and ratings:
-        X = np.nan_to_num(X, nan=0, posinf=np.inf)
-    if X is None or not is_allowed(X, ratings).all():
-        raise ValueError(f"{path}, {first_fault(lines, ratings)}")
+    X = np.array(rows)
     if min(X.shape) < 2:
         raise ValueError(f"{path}: expected at least 2 rows and 2 columns, got shape {X.shape}")
     if ratings and not X.any():
@@ -556,133 +546,504 @@ def read_matrix(path, ratings=False):
     return X
 
 
-def is_allowed(X, ratings):
-    """Whether a number, or each of an array, may stand in a matrix."""
-    if ratings:
-        return (X >= 0) & (X <= LARGEST_RATING)
-    return np.isfinite(X) & (np.abs(X) < 1e100)
+def matrix_hint(words):
+    """What to do about a line of these words, which is none of a matrix."""
+    fields = re.split(",|;|::", " ".join(words))
+    if len(fields) in (3, 4) or len(words) in (3, 4):
+        return "; for lines of user, item, rating use --ratings"
+    if len(fields) > 1:
+        return "; separate the numbers by spaces, and write 0 for a missing one"
+    return ""
 
 
-def first_fault(lines, ratings):
-    """What is wrong with the first line that read_matrix cannot accept."""
-    width = None
-    for number, line in enumerate(lines, start=1):
-        words = line.split()
-        if not words:
-            continue
-        if width is None:
-            width = len(words)
-        for column, word in enumerate(words, start=1):
-            hint = ""
-            try:
-                x = float(word)
-            except ValueError:
-                x = np.nan
-                if "," in word or "::" in word or ";" in word:
-                    hint = "; for lines of `user,item,rating` use --ratings"
-            else:
-                if ratings and np.isnan(x):
-                    continue
-                if ratings and x > LARGEST_RATING and width in (3, 4):
-                    hint = "; for lines of `user item rating` use --ratings"
-            if "_" in word or not word.isascii() or not is_allowed(x, ratings):
-                kind = "a finite number"
-                if ratings:
-                    kind = f"a rating up to {LARGEST_RATING:.0f}, or 0 or nan for a missing one"
-                return f"line {number}, column {column}: expected {kind}, got {word[:40]!r}{hint}"
-        if len(words) != width:
-            return f"line {number}: expected {width} numbers as above, got {len(words)}"
+# Lines of ratings
+
+SEPARATORS = {"\t": "tabs", "::": "'::'", ";": "';'", ",": "','", " ": "spaces"}
+MISSING = {"", "nan", "na", "n/a", "null", "none"}  # what stands for a missing rating, in any case
+
+# The words by which a column's name says what it holds: "userId", "user-id" and "userid" have two,
+# user and id.
+WORDS = {
+    "user": "user username reviewer person customer cust critic reader".split(),
+    "item": "item movie film book isbn title product asin anime song artist joke business game "
+    "place recipe".split(),
+    "rating": "rating ratings score star stars overall".split(),
+}
+ID_WORDS = ["id", "isbn", "asin"]
+SUMMARY_WORDS = ["count", "number", "num", "average", "avg", "mean"]  # a rating_count is no rating
+OTHER_WORDS = ["unnamed", "time", "timestamp", "datetime", "date", "year"]
 
 
 def read_ratings(path):
-    """The Inputs of a file of lines `user item rating` and whatever follows them.
+    """The Data of a file of ratings: a line each, with a user, an item, a rating, maybe more.
 
-    The fields are separated by the first of tab, '::', ';', ',' and space that makes three of the
-    first line, which may be a header. Ids are text. Of a pair that stands twice the last counts.
+    The fields are separated by the first of the SEPARATORS that splits the first line into three
+    or more. A header says which columns they are; without one they are the first three. Ids are
+    text. A missing rating is left out; of a pair that stands twice the last rating counts.
     """
     text = read_text(path)
-    first = next((line for line in text.splitlines() if line), "")
-    for separator in ["\t", "::", ";", ",", " "]:
-        if len(first.split(separator)) >= 3:
-            break
-    else:
-        raise ValueError(f"{path}, line 1: expected `user item rating`, got {first[:60]!r}")
+    lead = re.match(r"(([#%][^\r\n]*|[ \t]*)[\r\n]+)*", text)[0]  # comments and empty lines
+    comments = [line for line in lead.splitlines() if line.strip()]
+    text = text[len(lead) :]
+    separator = find_separator(path, text)
+    lines = partial(records, path, text, separator, len(lead.splitlines()))
+    rows = lines()
+    names = None
+    if is_header(next(lines())[1]):
+        _, names = next(rows)
+    elif comments:
+        names = header_in_comment(comments[-1], separator)
+    refuse_a_matrix(path, lines(), names)
+    columns = {"user": 0, "item": 1, "rating": 2}
+    if names is not None:
+        columns = find_columns(path, [name.strip() for name in names])
+
     users = {}  # {id: its row}
-    items = {}
-    rows = []
-    columns = []
+    items = {}  # {id: its column}
+    row_of = []
+    column_of = []
     values = []
-    header = ""
-    for line_number, fields in records(path, text, separator):
-        place = f"{path}, line {line_number}"
-        if len(fields) < 3 or "" in fields[:2]:
-            got = separator.join(fields)[:60]
-            raise ValueError(f"{place}: expected a user, an item and a rating, got {got!r}")
-        user, item, word = fields[:3]
-        try:
-            value = float(word)
-        except ValueError:
-            if not values and not header:
-                header = separator.join(fields)
-                continue
-            value = np.nan
-        if not 0 < value <= LARGEST_RATING or "_" in word:
-            hint = ""
-            if value == 0:
-                hint = " (it would mean missing: leave the line out, or add 1 to all ratings)"
-            most = f"{LARGEST_RATING:.0f}"
-            raise ValueError(
-                f"{place}: expected a rating above 0 and up to {most}, got {word[:40]!r}{hint}"
-            )
-        rows.append(users.setdefault(user, len(users)))
-        columns.append(items.setdefault(item, len(items)))
+    n_missing = 0
+    for user, item, value in ratings(path, rows, columns, names):
+        if value is None:
+            n_missing += 1
+            continue
+        row_of.append(users.setdefault(user, len(users)))
+        column_of.append(items.setdefault(item, len(items)))
         values.append(value)
         if len(values) % 100_000 == 0:
             progress(f"{path.name}: {len(values)} ratings read")
     progress("")
-    if not values:
-        raise ValueError(f"{path}: expected at least one rating, got none")
     n = len(users)
     d = len(items)
+    if not values:
+        raise ValueError(f"{path}: expected at least one rating, got none")
     if n < 2 or d < 2:
         raise ValueError(f"{path}: expected at least 2 users and 2 items, got {n} and {d}")
-    needed = 8 * n * d + memory_of_a_fit(n, d)
+    needed = memory_of(n, d, 1, 1)
     if needed > memory():
         raise ValueError(
             f"{path}: expected users x items to fit into memory, got {n} x {d}, which take "
-            f"{needed / 1e9:.1f} GB of {memory() / 1e9:.1f} GB"
+            f"{needed / 1e9:.1f} GB of {memory() / 1e9:.1f} GB: leave out users and items with few "
+            "ratings"
         )
     X = np.zeros((n, d))
-    X[rows, columns] = values  # in the file's order
-    _, times = np.unique(np.array(rows) * d + columns, return_counts=True)
-    repeated = np.count_nonzero(times > 1)
-    kind = {"\t": "tabs", " ": "spaces"}.get(separator, f"'{separator}'")
-    report = f"{path.name}: {len(values)} lines, separated by {kind}; "
-    report += f"ratings from {min(values):g} to {max(values):g}"
-    if header:
-        report += f"\nHeader: {header}"
-    if repeated:
-        report += f"\nPairs that stand more than once: {repeated}; the last rating of a pair counts"
-    return Inputs([path], path.name, None, X, None, "item", list(items), list(users), report)
+    X[row_of, column_of] = values  # in the file's order
+    _, times = np.unique(np.array(row_of) * d + column_of, return_counts=True)
+    n_repeated = np.count_nonzero(times > 1)
+
+    report = [f"{path.name}: {len(values) + n_missing} lines, separated by {SEPARATORS[separator]}"]
+    if names is not None:
+        found = [f"{kind} = {names[column]}" for kind, column in columns.items()]
+        report.append(f"Header: {', '.join(found)}")
+    first = f"user {next(iter(users))}, item {next(iter(items))}, rating {values[0]:.10g}"
+    report.append(f"First rating: {first}")
+    if comments:
+        report.append(f"Lines at the start that begin with # or %: {len(comments)}")
+    if n_missing:
+        report.append(f"Lines whose rating is missing: {n_missing}, left out")
+    if n_repeated:
+        report.append(
+            f"Pairs that stand more than once: {n_repeated}; the last rating of a pair counts"
+        )
+    return Data(path.name, X, list(items), "item", "", report, users=list(users))
 
 
-def records(path, text, separator):
-    """Yield the number and the fields of every line of a file's text that is not empty."""
-    if separator == "::":
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line:
-                yield number, line.split("::")
-        return
+def find_separator(path, text):
+    """The separator of the fields of the first line."""
+    line = text.split("\n")[0].rstrip("\r")
+    for separator in SEPARATORS:
+        # A wrong separator may split the line within quotation marks.
+        with contextlib.suppress(ValueError):
+            for _, fields in records(path, line, separator, 0):
+                if len(fields) >= 3:
+                    return separator
+    raise ValueError(
+        f"{path}: expected lines of user, item, rating, separated by tabs, '::', ';', ',' or "
+        f"spaces, got {line[:60]!r}"
+    )
+
+
+def records(path, text, separator, n_lead):
+    """Yield the number and the fields of every line of a text; n_lead lines stand before it."""
+    if separator == "::":  # the csv module takes single characters only
+        separator = "\x1f"
+        text = text.replace("::", separator)
     # With newline="" the csv module sees the line ends, which may stand within quotes.
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    number = n_lead + 1
     try:
         for fields in reader:
-            if fields:
-                yield reader.line_num, fields
-    except csv.Error as error:
-        place = f"{path}, line {reader.line_num}"
-        raise ValueError(f"{place}: expected `user item rating`, got {error}") from None
+            if any(fields):
+                yield number, fields
+            number = n_lead + reader.line_num + 1
+    except csv.Error:
+        raise ValueError(
+            f"{path}, line {number}: expected lines of user, item, rating, got JSON or a quotation "
+            "mark that ends within a field or not at all"
+        ) from None
+
+
+def is_header(first):
+    """Whether the fields of the first line are names of columns, and no rating."""
+    third = first[2].strip()
+    if third.lower() in MISSING:
+        return any(plainly(name, "user") or plainly(name, "rating") for name in first)
+    if re.match(r"[-+.,\d]", third):
+        # The items' names are numbers, where it is the header of a matrix with users' names.
+        return plainly(first[0], "user")
+    return True
+
+
+def header_in_comment(comment, separator):
+    """The names of the columns, if a comment holds one for a user, an item and a rating each."""
+    names = [name.strip() for name in comment.lstrip("#%").split(separator)]
+    if {kind_of(name) for name in names} >= set(WORDS):
+        return names
+    return None
+
+
+def words_of(name):
+    """The words of a column's name, in lower case."""
+    words = []
+    for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name):
+        word = word.lower()
+        stem = word.removesuffix("id")
+        if stem != word and any(stem in known for known in WORDS.values()):
+            words += [stem, "id"]
+        else:
+            words.append(word)
+    return words
+
+
+def plainly(name, kind):
+    """Whether a column's name has words for a user, say, and no others but id."""
+    words = words_of(name)
+    return bool(words) and all(word in WORDS[kind] or word in ID_WORDS for word in words)
+
+
+def kind_of(name):
+    """What a column holds by its name: a "user", an "item", a "rating", "other"; None: unknown."""
+    words = set(words_of(name))
+    is_about_a_rating = words & {*WORDS["rating"], "review"}
+    if not words or words == {"index"} or words & set(OTHER_WORDS):
+        return "other"
+    if is_about_a_rating and words & {"id", *SUMMARY_WORDS}:
+        return "other"
+    for kind in ("rating", "user", "item"):
+        if words & set(WORDS[kind]):
+            return kind
+    return None
+
+
+def find_columns(path, names):
+    """{"user": its column, "item": its column, "rating": its column}, by the names of a header."""
+    expected = (
+        f"{path}: expected a header that names a user, an item and a rating (rename the columns to "
+        f"user,item,rating), got {','.join(names)[:80]!r}"
+    )
+    kinds = [kind_of(name) for name in names]
+    found = {}
+    for kind in WORDS:
+        columns = [c for c in range(len(names)) if kinds[c] == kind]
+        # Of several, those whose names say nothing else; of several of these, the ids.
+        columns = [c for c in columns if plainly(names[c], kind)] or columns
+        columns = [c for c in columns if is_id(names[c])] or columns
+        if len(columns) == 1 or (columns and kind == "item"):
+            found[kind] = columns[0]
+        elif columns:
+            several = ", ".join(names[c] for c in columns)
+            raise ValueError(f"{expected}, several for the {kind}: {several}")
+
+    left = [c for c in range(len(names)) if c not in found.values() and kinds[c] != "other"]
+    if len(names) == 3 and len(found) + len(left) == 3:
+        for kind in WORDS:
+            if kind not in found:
+                found[kind] = left.pop(0)
+    elif len(names) == 4 and not found and len(left) >= 3:
+        found = dict(zip(WORDS, left))
+    elif "item" not in found:
+        unknown = [c for c in left if kinds[c] is None]
+        if len(unknown) > 1:
+            unknown = [c for c in unknown if is_id(names[c])]
+        if len(unknown) == 1:
+            found["item"] = unknown[0]
+    for kind in WORDS:
+        if kind not in found:
+            raise ValueError(f"{expected}, no {kind} (looked for {', '.join(WORDS[kind])})")
+    return {kind: found[kind] for kind in WORDS}
+
+
+def is_id(name):
+    return words_of(name)[-1] in ID_WORDS
+
+
+def refuse_a_matrix(path, rows, names):
+    """Refuse lines of a user and that user's ratings of all items.
+
+    They are such if every line has a user of its own, all else are numbers or empty, and no name
+    speaks of a rating. Without a user's name in a header that has to hold for ten lines or more.
+    """
+    least = 10
+    if names is not None:
+        if any(kind_of(name) == "rating" for name in names):
+            return
+        if kind_of(names[0]) == "user":
+            least = 1
+        next(rows)  # the names
+    users = set()
+    for _, fields in rows:
+        numbers = [field for field in fields[1:] if field.strip()]
+        if len(fields) < 4 or fields[0] in users or math.inf in map(to_number, numbers):
+            return
+        users.add(fields[0])
+    if len(users) >= least:
+        raise ValueError(
+            f"{path}: expected lines of user, item, rating, got a matrix, or numbered lines, as no "
+            "user has two: pandas' df.melt(df.columns[0], var_name='item', value_name='rating')"
+            ".dropna() makes lines of a matrix; --data takes its numbers alone, separated by "
+            "spaces, 0 for a missing one"
+        )
+
+
+def ratings(path, rows, columns, names):
+    """Yield the user, the item and the rating of each line; None for a missing rating."""
+    user_column, item_column, rating_column = columns.values()
+    last = max(columns.values())
+    for line, fields in rows:
+        if len(fields) <= last:
+            raise ValueError(
+                f"{path}, line {line}: expected a user, an item and a rating, got "
+                f"{' '.join(fields)[:60]!r}"
+            )
+        user = fields[user_column].strip()
+        item = fields[item_column].strip()
+        word = fields[rating_column].strip()
+        if not user or not item:
+            raise ValueError(
+                f"{path}, line {line}: expected a user, an item and a rating, got user {user!r}, "
+                f"item {item!r}, rating {word[:40]!r}"
+            )
+        value = to_number(word)
+        if 0 < value <= LARGEST_RATING:
+            yield user, item, value
+        elif word.lower() in MISSING:
+            yield user, item, None
+        else:
+            most = f"{LARGEST_RATING:.0f}"
+            column = f"column {rating_column + 1}"
+            if names is not None:
+                column = f"the column {names[rating_column]}"
+            raise ValueError(
+                f"{path}, line {line}: expected a rating above 0 and up to {most}, got "
+                f"{word[:40]!r}: {rating_hint(word, column)}"
+            )
+
+
+def rating_hint(word, column):
+    """What to do about a word that is no rating."""
+    if to_number(word) == 0:
+        return (
+            "leave the line out if it means missing, else add 1 to all ratings, and take it off "
+            "the predictions again"
+        )
+    if to_number(word) < 0:
+        return (
+            "leave the line out if it means missing, else add the same number to all ratings, so "
+            "that they are above 0, and take it off the predictions again"
+        )
+    if re.fullmatch(r"\d+,\d+", word):
+        return f"write {word.replace(',', '.')}"
+    return f"is the rating in {column}?"
+
+
+# The fits, side by side on all cores
+
+
+class Fit(NamedTuple):
+    """One mixture, fitted from one seed."""
+
+    seed: int
+    mixture: common.GaussianMixture
+    post: np.ndarray  # (n, K)
+    score: float  # K-means' cost (smaller is better), or a log-likelihood in nats (larger is)
+    bic: float | None  # in nats; K-means has none
+
+
+def fit(model, X, K, seed, hidden):
+    """The Fit of a model to a copy of X, which a student's functions may change.
+
+    hidden are flat indices of ratings to hide from it, or None.
+    """
+    X = without(X, hidden)
+    mixture, post, score = model.run(X, *common.init(X, K, seed))
+    score = one_number(score)
+    bic = None
+    if model is not kmeans:
+        bic = common.bic(X, mixture, score)
+    arrays = [np.asarray(part) for part in mixture]  # a student's may be lists or matrices
+    return Fit(seed, common.GaussianMixture(*arrays), np.asarray(post), score, bic)
+
+
+def without(X, hidden):
+    """A copy of X in which the ratings with these flat indices, if there are any, are missing."""
+    X = X.copy()
+    if hidden is not None:
+        X.flat[hidden] = 0
+    return X
+
+
+def one_number(score):
+    """A cost or a log-likelihood, which may be an array of one element."""
+    return float(np.asarray(score).item())
+
+
+def rounded_score(fit):
+    """The score to 11 digits: rounding errors must not decide between seeds that end alike."""
+    return float(f"{fit.score:.10e}")
+
+
+def sweep(pool, name, model, X, Ks, seeds, hidden=None):
+    """Yield every K and its Fits, one for each seed, in order, as soon as they are there.
+
+    They are made on the threads of the pool: NumPy lets several work at a time in its products.
+    """
+    calls = [(model, X, K, seed, hidden) for K in Ks for seed in seeds]
+    fits = pool.imap(lambda call: fit(*call), calls)
+    left = len(calls)
+    for K in Ks:
+        of_K = []
+        for _ in seeds:
+            progress(f"{name}: {left} of {len(calls)} fits left")
+            of_K.append(next(fits))
+            left -= 1
+        yield K, of_K
+
+
+def iterations(model, X, K, seed):
+    """Yield the mixture, posteriors and log-likelihood of each E-step of model.run."""
+    X = X.copy()
+    mixture, _ = common.init(X, K, seed)
+    old_ll = -math.inf
+    while True:
+        post, ll = model.estep(X, mixture)
+        ll = one_number(ll)
+        yield mixture, np.asarray(post), ll
+        if not ll - old_ll > 1e-6 * abs(ll):  # as in model.run
+            return
+        if model is em:
+            mixture = em.mstep(X, post, mixture)
+        else:
+            mixture = model.mstep(X, post)
+        old_ll = ll
+
+
+def trace(model, X, K, seed):
+    """The log-likelihoods, in nats, of the iterations of model.run."""
+    return [ll for _, _, ll in iterations(model, X, K, seed)]
+
+
+def all_finite(table):
+    """Whether all scores are finite; says so where one is not, and nothing can be drawn."""
+    scores = [fit.score for fits in table.values() for fit in fits]
+    finite = bool(np.isfinite(scores).all())
+    if not finite:
+        show("A log-likelihood is not a finite number (see test.py): its pictures are left out.")
+    return finite
+
+
+def hidden_tenths(X, split=0):
+    """Flat indices of ratings to hide, a tenth at a time, until 1000 are judged or all ten are.
+
+    X is (n, d), 0 where missing; where it holds fewer than ten ratings, the list is empty. split is
+    the seed of the draw.
+    """
+    order = np.random.RandomState(split).permutation(np.flatnonzero(X))
+    size = len(order) // 10
+    if size == 0:
+        return []
+    number = min(10, math.ceil(1000 / size))
+    return [order[i * size : (i + 1) * size] for i in range(number)]
+
+
+def predict_hidden(X, hidden):
+    """em.predict's predictions of ratings that are hidden from it."""
+    return np.asarray(em.predict(without(X, hidden))).take(hidden)
+
+
+def mean_rating(X, hidden):
+    """The mean of the ratings that are not hidden, for each that is."""
+    left = without(X, hidden)
+    return np.full(len(hidden), left.sum() / np.count_nonzero(left))
+
+
+def averages(X, hidden):
+    """Predictions of hidden ratings by how much users and items differ from the mean.
+
+    b_l is the sum of the residuals of item l, over their number + 10; b_u that of what is left of
+    user u's residuals, over their number + 15: the plainest recommender, and hard to beat with few
+    ratings (Y. Koren, Factor in the Neighbors, ACM TKDD 4, 2010).
+    """
+    left = without(X, hidden)
+    delta = left != 0
+    mean = left.sum() / np.count_nonzero(delta)
+    residuals = (left - mean) * delta
+    b_item = residuals.sum(axis=0) / (delta.sum(axis=0) + 10)
+    residuals -= b_item * delta
+    b_user = residuals.sum(axis=1) / (delta.sum(axis=1) + 15)
+    u, l = np.unravel_index(hidden, X.shape)
+    return mean + b_item[l] + b_user[u]
+
+
+def workers(X, n_predicts):
+    """How many fits to make side by side: one per CPU, if the memory holds them.
+
+    n_predicts of them, or all, may be em.predict's.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        number = len(os.sched_getaffinity(0))
+    else:
+        number = os.cpu_count() or 1
+    n, d = X.shape
+    while number > 1 and memory_of(n, d, number, min(n_predicts, number)) > memory():
+        number -= 1
+    return number
+
+
+def memory_of(n, d, n_fits, n_predicts):
+    """Bytes for an (n, d) matrix and so many fits at a time, of which some are em.predict's.
+
+    A fit takes a copy of X and, as tools/benchmark.py measures it, 1.3 times X in em.run or 6.5
+    times X in em.predict. Besides, arrays as wide or as high as X have a row for each type, 12 by
+    default or em.predict's 240; about eight of them stand at a time.
+    """
+    fits = (n_fits - n_predicts) * (2.3 * n * d + 8 * 12 * (n + d))
+    predicts = n_predicts * (7.5 * n * d + 8 * 240 * (n + d))
+    return 8 * (n * d + fits + predicts)
+
+
+def memory():
+    """The machine's memory in bytes; infinite where it cannot be told."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
+# Lines on the screen, and files out
+
+
+def show(line):
+    """Print a line at once, also through a pipe, in place of the progress line."""
+    progress("")
+    print(line, flush=True)
+
+
+def progress(line):
+    """Show a line on the terminal until the next one takes its place, if there is a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r{line:<78}\r", end="", file=sys.stderr, flush=True)
 
 
 def decimals(X):
@@ -691,50 +1052,45 @@ def decimals(X):
     return max(0, 3 - math.floor(math.log10(spread)))
 
 
-def write_filled(inputs, path):
-    """Write the missing ratings as em.predict predicts them from all that are given."""
-    K = min(FILL_K, len(inputs.X))
-    progress(f"em.predict with K = {K}, from all ratings")
-    X_pred = em.predict(inputs.X, K)
-    rounded = X_pred.round(decimals(inputs.X) + 1)
-    path = path.resolve()
+def write_predictions(data, path, top):
+    """Write the missing ratings as em.predict predicts them from all that are given.
+
+    A matrix is written as it is, completed; of lines of ratings, see write_best_first.
+    """
+    progress("em.predict, from all ratings")
+    digits = decimals(data.X) + 1
+    X_pred = em.predict(data.X).round(digits)
+    target = Path(os.path.realpath(path))
     # Beside its place first: a run that ends early leaves an older file as it was.
-    part = part_of(path)
+    part = target.with_name(f".main-{os.getpid()}.part")
     try:
-        if inputs.users is None:
-            np.savetxt(part, np.where(inputs.X == 0, rounded, inputs.X), fmt="%.15g")
-        else:
-            write_best_first(part, inputs, rounded)
+        with open(part, "w", encoding="utf-8", newline="") as file:
+            if data.users is None:
+                np.savetxt(file, np.where(data.X == 0, X_pred, data.X), fmt="%.15g")
+            else:
+                write_best_first(csv.writer(file, lineterminator="\n"), data, X_pred, digits, top)
+        os.replace(part, target)
     except BaseException:  # Ctrl-C among them
         part.unlink(missing_ok=True)
         raise
-    try:
-        os.replace(part, path)
-    except OSError as error:
-        stop(f"--fill: cannot replace {path} ({error.strerror}): the result lies in {part}")
-    show(f"Saved {shown(path)}: predictions of em.predict from all {inputs.name} holds")
+    show(f"Saved {shown(path)}: predictions of em.predict from all {data.name} holds")
 
 
-def part_of(path):
-    """The file beside a --fill file in which the result is made."""
-    return path.with_name(path.name + ".part")
+def write_best_first(writer, data, X_pred, digits, top):
+    """Write a line for each missing rating: each user's items from the best to the worst.
 
-
-def write_best_first(path, inputs, rounded):
-    """Write a line for each missing rating: each user's items from the best to the worst."""
-    digits = decimals(inputs.X) + 1
-    popularity = np.count_nonzero(inputs.X, axis=0)
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["user", "item", "prediction"])
-        for u, user in enumerate(inputs.users):
-            progress(f"{u} of {len(inputs.users)} users written")
-            # The last key counts first: the prediction, and where it ties the number of ratings.
-            order = np.lexsort((-popularity, -rounded[u]))
-            order = order[inputs.X[u, order] == 0]
-            predictions = [f"{x:.{digits}f}" for x in rounded[u, order].tolist()]
-            names = [inputs.items[l] for l in order]
-            writer.writerows(zip([user] * len(order), names, predictions))
+    Of equal predictions, that of the item with more ratings comes first. top is the number of lines
+    of a user; None for all.
+    """
+    writer.writerow(["user", "item", "prediction"])
+    popularity = np.count_nonzero(data.X, axis=0)
+    for u, user in enumerate(data.users):
+        progress(f"{u} of {len(data.users)} users written")
+        order = np.lexsort((-popularity, -X_pred[u]))  # by the last key first
+        order = order[data.X[u, order] == 0][:top]
+        predictions = [f"{x:.{digits}f}" for x in X_pred[u, order].tolist()]
+        names = [data.items[l] for l in order]
+        writer.writerows(zip([user] * len(order), names, predictions))
 
 
 def save(figure, path):
@@ -754,44 +1110,24 @@ def shown(path):
 # Pictures: data in, a figure out
 
 
-def matching_orders(clusters, mixtures):
-    """{(model, K): the order in which to draw its components}.
-
-    Each has the number and the colour of the nearest one in the panel before.
-    """
-    orders = {}
-    before = []  # the means of the panel before
-    for K in clusters:
-        for model, fits in [("K-means", clusters), ("EM", mixtures)]:
-            mu = fits[K].mixture.mu
-            left = list(np.argsort(mu[:, 0]))
-            order = []
-            for mean in before:
-                nearest = ((mu[left] - mean) ** 2).sum(axis=1).argmin()
-                order.append(left.pop(nearest))
-            order += left
-            orders[model, K] = order
-            before = mu[order]
-    return orders
-
-
-def reordered(mixture, post, order):
-    """A mixture and its posteriors with the components in another order."""
+def from_left(mixture, post):
+    """A mixture and its posteriors, with the components in the order of their means' x."""
+    order = np.argsort(mixture.mu[:, 0])
     mu, var, p = mixture
     return common.GaussianMixture(mu[order], var[order], p[order]), post[:, order]
 
 
-def draw_toy(toy, clusters, mixtures, orders):
+def draw_toy(toy, clusters, mixtures):
     """K-means above EM, a column per K, as common.plot draws them."""
     figure = plt.Figure(figsize=(max(3 * len(clusters), 9), 6.4), layout="constrained")
     axes = figure.subplots(2, len(clusters), squeeze=False)
     for column, K in enumerate(clusters):
         panels = [("K-means", "cost", clusters[K]), ("EM", "log-likelihood", mixtures[K])]
         for row, (model, score, fit) in enumerate(panels):
-            mixture, post = reordered(fit.mixture, fit.post, orders[model, K])
+            mixture, post = from_left(fit.mixture, fit.post)
             title = f"{model}, K = {K}\n{score} {fit.score:.1f}"
             ax = axes[row, column]
-            common.plot(toy, mixture, post, title, ax)
+            common.plot(toy, mixture, post, title, ax=ax)
             ax.set(xlabel="x1", ylabel="x2")
             ax.label_outer()
     figure.suptitle(
@@ -801,10 +1137,9 @@ def draw_toy(toy, clusters, mixtures, orders):
     return figure
 
 
-def save_animation(toy, best, order, path):
+def save_animation(toy, K, seed, path):
     """EM from its start, as a GIF: a frame per iteration at first, fewer later, 16 at most."""
-    K = len(best.mixture.p)
-    steps = list(iterations(toy, K, best.seed))
+    steps = list(iterations(naive_em, toy, K, seed))
     frames = np.unique(np.geomspace(1, len(steps), 16).round().astype(int)) - 1
     margin = 0.4 * toy.std() or 1
     left, low = toy.min(axis=0) - margin
@@ -815,52 +1150,43 @@ def save_animation(toy, best, order, path):
     with writer.saving(figure, path, dpi=80):
         for i in frames:
             mixture, post, ll = steps[i]
-            mixture, post = reordered(mixture, post, order)
+            arrays = [np.asarray(part) for part in mixture]
+            mixture, post = from_left(common.GaussianMixture(*arrays), post)
+            title = f"EM, K = {K}: iteration {i + 1}, log-likelihood {ll:.1f}"
             ax.clear()
-            common.plot(
-                toy, mixture, post, f"EM, K = {K}: iteration {i + 1}, log-likelihood {ll:.1f}", ax
-            )
+            common.plot(toy, mixture, post, title, ax=ax)
             ax.set_aspect("equal", adjustable="box")
             ax.set(xlim=(left, right), ylim=(low, high), xlabel="x1", ylabel="x2")
             writer.grab_frame()
-        for _ in range(3):  # the last one stays
+        for _ in range(3):  # the last picture stays for two seconds
             writer.grab_frame()
     show(f"Saved {shown(path)}")
 
 
-def iterations(X, K, seed):
-    """Yield the mixture, posteriors and log-likelihood of each E-step of naive_em.run."""
-    mixture, _ = common.init(X.copy(), K, seed)
-    old_ll = -np.inf
-    while True:
-        post, ll = naive_em.estep(X.copy(), mixture)
-        yield mixture, np.asarray(post), ll
-        if not ll - old_ll > 1e-6 * abs(ll):
-            return
-        mixture = naive_em.mstep(X.copy(), post)
-        old_ll = ll
+def draw_selection(title, table, best, picked, rmse=None):
+    """Scores over K: every seed a dot, the seed of the best log-likelihood on the line.
 
-
-def draw_selection(title, table, best, picked):
-    """Scores over K: every seed a dot, the seed of the best log-likelihood on the line."""
-    panels = [
-        ("score", "Log-likelihood (larger is better)", "nats"),
-        ("bic", "BIC (larger is better)", "nats"),
-    ]
-    if best[picked].rmse is not None:
-        panels.append(("rmse", "The course's RMSE (smaller is better)", "stars"))
-    figure = plt.Figure(figsize=(4.4 * len(panels), 4), layout="constrained")
-    for ax, (field, name, unit) in zip(figure.subplots(1, len(panels)), panels):
+    table is {K: Fits of all seeds}, best {K: the best of them}, rmse {K: the course's RMSE} or
+    nothing.
+    """
+    number = 3 if rmse else 2
+    figure = plt.Figure(figsize=(4.4 * number, 4), layout="constrained")
+    axes = figure.subplots(1, number)
+    for ax, field, name in zip(axes, ["score", "bic"], ["Log-likelihood", "BIC"]):
         for K, fits in table.items():
             values = [getattr(fit, field) for fit in fits]
             dots = ax.plot([K] * len(fits), values, "o", color=GREY, markersize=4)
-        values = [getattr(fit, field) for fit in best.values()]
-        line = ax.plot(list(best), values, "o-", color=BLUE)
+        ax.plot(list(best), [getattr(fit, field) for fit in best.values()], "o-", color=BLUE)
+        ax.set(title=f"{name} (larger is better)", ylabel="nats")
+        ax.yaxis.set_major_formatter(READABLE)
+    if rmse:
+        axes[2].plot(list(rmse), list(rmse.values()), "o-", color=BLUE)
+        axes[2].set(title="The course's RMSE (smaller is better)", ylabel="stars")
+    for ax in axes:
         mark = ax.axvline(picked, color="black", linestyle=":")
-        ax.set(title=name, xlabel="K", ylabel=unit, xticks=list(table))
-        ax.yaxis.set_major_formatter("{x:.10g}")
+        ax.set(xlabel="K", xticks=list(table))
     figure.legend(
-        [line[0], dots[0], mark],
+        [axes[0].lines[-2], dots[0], mark],
         ["seed with the best log-likelihood", "other seeds", f"K = {picked}, picked by the BIC"],
         loc="outside lower center",
         ncols=3,
@@ -869,28 +1195,32 @@ def draw_selection(title, table, best, picked):
     return figure
 
 
-def draw_convergence(fits, best, title):
-    """The log-likelihood in every iteration's E-step, a line per seed: all of it, and magnified."""
+def draw_convergence(traces, best, title):
+    """The log-likelihood in every iteration's E-step, a line per seed: all of it, and magnified.
+
+    traces is {seed: its log-likelihoods}, best the Fit of the best of these seeds.
+    """
     figure = plt.Figure(figsize=(10, 4.6), layout="constrained")
     whole, magnified = figure.subplots(1, 2)
-    third = min(3, min(len(fit.trace) for fit in fits))
+    third = min(3, min(len(lls) for lls in traces.values()))
     handles = {}  # {label: a line of that kind}
-    others = [fit for fit in fits if fit is not best]
-    for fit in [*others, best]:  # the best one on top
-        if fit is best:
-            label = f"seed {fit.seed}, the best"
+    others = [seed for seed in traces if seed != best.seed]
+    for seed in [*others, best.seed]:  # the best one on top
+        lls = traces[seed]
+        if seed == best.seed:
+            label = f"seed {seed}, the best"
             style = {"color": BLUE, "marker": "o"}
-        elif best.score - fit.score <= 1e-5 * abs(best.score):
+        elif best.score - lls[-1] <= 1e-5 * abs(best.score):
             label = "seeds that end in the same optimum"
             style = {"color": GREY, "marker": "s"}
         else:
             label = "seeds that end in a worse optimum"
             style = {"color": ORANGE, "marker": "^"}
-        iterations = range(1, len(fit.trace) + 1)
-        line = whole.plot(iterations, fit.trace, markersize=4, **style)
-        magnified.plot(iterations[third - 1 :], fit.trace[third - 1 :], markersize=4, **style)
+        numbers = range(1, len(lls) + 1)
+        line = whole.plot(numbers, lls, markersize=4, **style)
+        magnified.plot(numbers[third - 1 :], lls[third - 1 :], markersize=4, **style)
         handles[label] = line[0]
-    low = np.nanmin([fit.trace[third - 1] for fit in fits])
+    low = np.nanmin([lls[third - 1] for lls in traces.values()])
     margin = 0.05 * (best.score - low) or 1
     whole.set_title("all iterations")
     magnified.set_title(f"magnified, from iteration {third}")
@@ -898,14 +1228,14 @@ def draw_convergence(fits, best, title):
     for ax in (whole, magnified):
         ax.set(xlabel="EM iteration", ylabel="log-likelihood (nats)")
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.yaxis.set_major_formatter("{x:.10g}")
+        ax.yaxis.set_major_formatter(READABLE)
     labels = list(handles)[::-1]  # the best one first
     figure.legend([handles[label] for label in labels], labels, loc="outside lower center", ncols=3)
     figure.suptitle(f"How the log-likelihood rises from each seed ({title})")
     return figure
 
 
-def draw_user_types(X, fit, items, kind, title):
+def draw_user_types(data, fit, title):
     """A panel per type: the movies that it likes most and least, beside what everyone thinks.
 
         difference_jl = mu_jl - mean of all ratings of movie l
@@ -916,8 +1246,8 @@ def draw_user_types(X, fit, items, kind, title):
     a soft count) have rated it.
     """
     K = len(fit.mixture.p)
-    movies = np.flatnonzero(X.any(axis=0))  # those that anyone has rated
-    X = X[:, movies]
+    movies = np.flatnonzero(data.X.any(axis=0))  # those that anyone has rated
+    X = data.X[:, movies]
     mu = fit.mixture.mu[:, movies]
     everyone = X.sum(axis=0) / np.count_nonzero(X, axis=0)
     difference = np.ma.masked_array(mu - everyone, mu == 0)  # a mean of 0 was never updated
@@ -932,7 +1262,7 @@ def draw_user_types(X, fit, items, kind, title):
     few = max(1, min(5, len(movies) // 2))  # movies to show at each end
     columns = min(len(types), 4)
     rows = math.ceil(len(types) / 4)
-    limit = 1.1 * np.abs(bars[types]).max() + 0.01
+    limit = 1.1 * np.abs(bars[types]).max() or 1
     figure = plt.Figure(figsize=(max(3.6 * columns, 8), 1.6 + 3 * rows), layout="constrained")
     for i, j in enumerate(types, start=1):
         ax = figure.add_subplot(rows, columns, i)
@@ -943,14 +1273,16 @@ def draw_user_types(X, fit, items, kind, title):
         disliked = ax.barh(range(few, 2 * few), bars[j, worst], color=ORANGE)
         mean = ax.axvline(generosity[j, 0], color="black", linestyle="--", linewidth=1)
         ax.axvline(0, color="black", linewidth=1)
-        names = [shortened(items[movies[l]]) for l in [*most, *worst]]
+        names = [shortened(data.items[movies[l]]) for l in [*most, *worst]]
         ax.set_yticks(range(2 * few), names, parse_math=False)
         ax.set(xlim=(-limit, limit), ylim=(2 * few - 0.5, -0.5))
         ax.set_title(f"type {i}: {100 * shares[j]:.1f} % of users")
-        ax.set_xlabel("stars more or fewer than everyone")
+        ax.set_xlabel(f"{data.unit or 'rating'} above or below everyone's")
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.xaxis.set_major_formatter(READABLE)
     figure.legend(
         [liked, disliked, mean],
-        ["liked most", "liked least", f"the type's mean over all {kind}s: its generosity"],
+        ["liked most", "liked least", f"the type's mean over all {data.kind}s: its generosity"],
         loc="outside lower center",
         ncols=3,
     )
@@ -967,23 +1299,23 @@ def shortened(name):
     return name
 
 
-def draw_predictions(predictions, K, truth):
-    """Errors over K, and what the last of the WAYS makes with K of ratings of each true value."""
+def draw_predictions(course, others, name, predicted, truth, unit):
+    """Errors on hidden ratings, and one way's predictions of ratings of each true value.
+
+    course is {K: em.fill_matrix's error}, others {name: error}; name is that of the way whose
+    predictions of the true ratings are given.
+    """
+    in_unit = f" ({unit})" if unit else ""
     figure = plt.Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    Ks = list(predictions)
-    colours = {"em.fill_matrix": ORANGE, "em.predict": PURPLE}
-    forms = {"em.fill_matrix": "s--", "em.predict": "o-"}
-    for way in WAYS:
-        errors = [common.rmse(predictions[k][way], truth) for k in Ks]
-        left.plot(Ks, errors, forms[way], color=colours[way], label=way)
-    left.axvline(K, color="black", linestyle=":", label=f"K = {K}, the one of --fill")
-    left.set(xlabel="K", ylabel="RMSE (stars)", xticks=Ks)
+    left.plot(list(course), list(course.values()), "s-", color=ORANGE, label="em.fill_matrix")
+    styles = [(GREY, ":"), (GREY, "--"), (PURPLE, "-")]
+    for (label, error), (colour, dashes) in zip(others.items(), styles):
+        left.axhline(error, color=colour, linestyle=dashes, linewidth=2, label=label)
+    left.set(xlabel="K", ylabel=f"RMSE{in_unit}", xticks=list(course))
     left.set_title("Error on the hidden ratings (smaller is better)")
     left.legend()
 
-    way = list(WAYS)[-1]
-    predicted = predictions[K][way]
     if len(np.unique(truth)) > 10:
         truth = middles_of_ten_groups(truth)
     levels = np.unique(truth)
@@ -995,13 +1327,14 @@ def draw_predictions(predictions, K, truth):
         showfliers=False,
         manage_ticks=False,
         patch_artist=True,
-        boxprops={"facecolor": colours[way]},
+        boxprops={"facecolor": ORANGE if name != "em.predict" else PURPLE},
         medianprops={"color": "black"},
     )
     perfect = right.plot(levels[[0, -1]], levels[[0, -1]], color=GREY, linestyle="--")
-    right.set_title(f"Predicted against true rating ({way}, K = {K})")
-    right.set(xlabel="true rating (stars)", ylabel="predicted rating (stars)")
-    right.set_xticks(levels, [f"{level:.3g}" for level in levels])
+    right.set_title(f"Predicted against true rating ({name})")
+    right.set(xlabel=f"true rating{in_unit}", ylabel=f"predicted rating{in_unit}")
+    for axis in (right.xaxis, right.yaxis):
+        axis.set_major_formatter(READABLE)
     right.legend(
         [boxes["boxes"][0], boxes["whiskers"][0], perfect[0]],
         ["middle half; line: median", "whiskers: 5 % to 95 %", "perfect prediction"],
