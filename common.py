@@ -57,14 +57,14 @@ def plot(
     title: str,
     ax: plt.Axes | None = None,
 ) -> plt.Axes:
-    """Draw a mixture over its 2-D data.
+    """Draw a mixture over its data, in the plane of the first two columns.
 
     Each component has one colour (they repeat after eight), its number, 1 to K, at its mean, and a
     circle with a radius of one standard deviation. A point has the colours of its components,
     mixed as its posteriors say.
 
     Args:
-        X: (n, 2) data
+        X: (n, d) data, d at least 2
         mixture: GaussianMixture of K components
         post: (n, K) array of posteriors
         title: str
@@ -80,7 +80,7 @@ def plot(
     mixed = np.clip(post @ colours, 0, 1)
     ax.scatter(X[:, 0], X[:, 1], s=14, c=mixed, alpha=0.7, linewidths=0)
     for j in range(K):
-        mean = mixture.mu[j]
+        mean = mixture.mu[j, :2]
         radius = np.sqrt(mixture.var[j])
         ax.add_patch(Circle(mean, radius, fill=False, color=colours[j], linewidth=2))
         box = {"boxstyle": "circle, pad=0.15", "facecolor": "white", "edgecolor": colours[j]}

@@ -65,6 +65,6 @@ def run(
     while True:
         post = estep(X, mixture)
         mixture, cost = mstep(X, post)
-        if not old_cost - cost > 1e-4:  # ends on a NaN, too, unlike <=
+        if not old_cost - cost > 1e-4:  # with <= in place of not >, a NaN would never end
             return mixture, post, cost
         old_cost = cost

@@ -86,20 +86,20 @@ def main():
     for line in [*data.report, *remarks(data)]:
         show(line)
     tenths = hidden_tenths(data.X)
-    pool = ThreadPool(workers(data.X, len(tenths)))
-    try:
-        if data.toy is not None:
-            clusters = step_kmeans(pool, data.toy, toy_Ks, options.seeds)
-            step_naive_em(pool, data.toy, toy_Ks, options.seeds, clusters, options.plots)
-        step_em(pool, data, Ks, options.seeds, options.plots)
-        step_prediction(pool, data, tenths, Ks, options.seeds, options.plots)
-        if options.fill is not None:
-            write_predictions(data, options.fill, options.top)
-    except Exception:
-        # A module has failed. Its traceback comes last, after the fits that are still running.
-        pool.terminate()
-        pool.join()
-        raise
+    with ThreadPool(workers(data.X, len(tenths))) as pool:
+        try:
+            if data.toy is not None:
+                clusters = step_kmeans(pool, data.toy, toy_Ks, options.seeds)
+                step_naive_em(pool, data.toy, toy_Ks, options.seeds, clusters, options.plots)
+            step_em(pool, data, Ks, options.seeds, options.plots)
+            step_prediction(pool, data, tenths, Ks, options.seeds, options.plots)
+        except Exception:
+            # A module's: the fits that still run have to end, so that its traceback comes last.
+            pool.terminate()
+            pool.join()
+            raise
+    if options.fill is not None:
+        write_predictions(data, options.fill, options.top)
 
 
 # The four steps
@@ -213,41 +213,35 @@ def step_prediction(pool, data, tenths, Ks, seeds, plots):
     errors = {}  # {name: RMSE} of all but em.fill_matrix
     ways = {"mean of all ratings": mean_rating, f"averages of users and {data.kind}s": averages}
     for name, way in ways.items():
-        predicted = np.concatenate([way(X, tenth) for tenth in tenths])
-        errors[name] = common.rmse(predicted, truth)
+        guess = np.concatenate([way(X, tenth) for tenth in tenths])
+        errors[name] = common.rmse(guess, truth)
         show(error_row(name, errors[name], digits))
     to_beat = min(errors.values())
-
-    parts = {K: [] for K in Ks}  # em.fill_matrix's predictions, an array for each tenth
     course = {}  # {K: RMSE} of em.fill_matrix
-    for tenth in tenths:
-        for K, fits in sweep(pool, "em.fill_matrix", em, X, Ks, seeds, tenth):
-            best = max(fits, key=rounded_score)
-            X_pred = em.fill_matrix(without(X, tenth), best.mixture)
-            parts[K].append(np.asarray(X_pred).take(tenth))
-            if len(parts[K]) == len(tenths):
-                course[K] = common.rmse(np.concatenate(parts[K]), truth)
-                show(error_row(f"em.fill_matrix, K = {K:2}", course[K], digits))
-    K = min(course, key=course.get)
-    name = f"em.fill_matrix, K = {K}"
-    predicted = np.concatenate(parts[K])
-
+    guesses = {}  # {K: its predictions of the hidden ratings}
+    for K, guess in fill_hidden(pool, X, tenths, Ks, seeds):
+        guesses[K] = guess
+        course[K] = common.rmse(guess, truth)
+        show(error_row(f"em.fill_matrix, K = {K:2}", course[K], digits))
+    best = min(course, key=course.get)
+    name = f"em.fill_matrix, K = {best}"
+    guess = guesses[best]
     if predicts:
         progress("em.predict")
         name = "em.predict"
-        predicted = np.concatenate([result.get() for result in predicts])
-        error = common.rmse(predicted, truth)
+        guess = np.concatenate([result.get() for result in predicts])
+        error = common.rmse(guess, truth)
         errors[name] = error
         show(error_row(name, error, digits))
         # The standard error of the mean square, carried over to its root
-        squares = (predicted - truth) ** 2
+        squares = (guess - truth) ** 2
         uncertainty = squares.std() / math.sqrt(len(squares)) / (2 * max(error, 1e-100))
         expected = f"{error:.{digits}f} +- {uncertainty:.{digits}f} {data.unit}".rstrip()
         show(f"em.predict expects {expected} on ratings given like the others;")
         show(f"more for users or {data.kind}s with few.")
         if not error + uncertainty < to_beat:
             show("Not better than averages: em.predict gains no more than the +- here.")
-    figure = draw_predictions(course, errors, name, predicted, truth, data.unit)
+    figure = draw_predictions(course, errors, name, guess, truth, data.unit)
     save(figure, plots / "netflix_predictions.png")
 
 
@@ -965,6 +959,21 @@ def hidden_tenths(X, split=0):
         return []
     number = min(10, math.ceil(1000 / size))
     return [order[i * size : (i + 1) * size] for i in range(number)]
+
+
+def fill_hidden(pool, X, tenths, Ks, seeds):
+    """Yield every K and em.fill_matrix's predictions of the hidden tenths, one after the other.
+
+    Each tenth is hidden from fits of its own, of which the one with the best log-likelihood counts.
+    """
+    parts = {K: [] for K in Ks}
+    for tenth in tenths:
+        for K, fits in sweep(pool, "em.fill_matrix", em, X, Ks, seeds, tenth):
+            best = max(fits, key=rounded_score)
+            X_pred = em.fill_matrix(without(X, tenth), best.mixture)
+            parts[K].append(np.asarray(X_pred).take(tenth))
+            if len(parts[K]) == len(tenths):
+                yield K, np.concatenate(parts[K])
 
 
 def predict_hidden(X, hidden):

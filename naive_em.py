@@ -73,6 +73,6 @@ def run(
     while True:
         post, ll = estep(X, mixture)
         mixture = mstep(X, post)
-        if not ll - old_ll > 1e-6 * abs(ll):  # ends on a NaN, too, unlike <=
+        if not ll - old_ll > 1e-6 * abs(ll):  # with <= in place of not >, a NaN would never end
             return mixture, post, ll
         old_ll = ll
