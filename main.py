@@ -1286,7 +1286,7 @@ def draw_user_types(data, fit, title):
         ax.set_yticks(range(2 * few), names, parse_math=False)
         ax.set(xlim=(-limit, limit), ylim=(2 * few - 0.5, -0.5))
         ax.set_title(f"type {i}: {100 * shares[j]:.1f} % of users")
-        ax.set_xlabel(f"{data.unit or 'rating'} above or below everyone's")
+        ax.set_xlabel(data.unit or "rating")
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(READABLE)
     figure.legend(
@@ -1297,14 +1297,14 @@ def draw_user_types(data, fit, title):
     )
     if len(types) < K:
         title += f"; {K - len(types)} left out, of one user or under 1 %"
-    figure.suptitle(f"User types ({title})")
+    figure.suptitle(f"User types ({title}): their ratings, above or below everyone's")
     return figure
 
 
 def shortened(name):
     """A name that fits beside a bar."""
     if len(name) > 18:
-        return name[:17] + "\N{HORIZONTAL ELLIPSIS}"
+        return name[:10] + "\N{HORIZONTAL ELLIPSIS}" + name[-7:]
     return name
 
 
@@ -1323,7 +1323,9 @@ def draw_predictions(course, others, name, predicted, truth, unit):
         left.axhline(error, color=colour, linestyle=dashes, linewidth=2, label=label)
     left.set(xlabel="K", ylabel=f"RMSE{in_unit}", xticks=list(course))
     left.set_title("Error on the hidden ratings (smaller is better)")
-    left.legend()
+    low, high = left.get_ylim()
+    left.set_ylim(low, high + 0.45 * (high - low))  # room for the legend
+    left.legend(loc="upper right")
 
     if len(np.unique(truth)) > 10:
         truth = middles_of_ten_groups(truth)
