@@ -22,10 +22,10 @@ class Ratings(NamedTuple):
 
 
 def prepare(X: np.ndarray | Ratings) -> Ratings:
-    """The Ratings of a matrix X.
+    """The Ratings of a matrix X; if X are Ratings already, X itself.
 
-    estep and mstep begin with it. Who calls one of them passes the matrix; run calls both many
-    times, so it prepares the matrix once and passes them the Ratings, which come back as they are.
+    estep and mstep call prepare first, so they take both: the matrix from any caller, and Ratings
+    from run, which prepares them once for all its iterations.
     """
     if isinstance(X, Ratings):
         return X
@@ -46,15 +46,17 @@ def estep(X: np.ndarray | Ratings, mixture: GaussianMixture) -> tuple[np.ndarray
     Returns:
         post: (n, K) array, exp(f - logsumexp_j f); every row sums to 1
         ll: float, sum_u logsumexp_j f, in nats; exact to 1e-6 of its size for ratings up to 1000,
-            and to 1e-4 for ratings up to 1e6 that are at least 5 apart
+            and to 1e-4 for ratings from 999,995 to 1e6. Of large ratings that hardly differ the
+            expanded distance below loses digits.
     """
     X, delta, n_rated, squares = prepare(X)
     mu = mixture.mu
     var = mixture.var[:, None]
     p = mixture.p[:, None]
     # ||x_Cu - mu_Cu||^2, expanded into matrix products. Rounding may leave it a little below 0.
-    distance = np.maximum(squares - 2 * mu @ X.T + mu**2 @ delta.T, 0)  # (K, n)
-    f = np.log(p + 1e-16) - n_rated / 2 * np.log(2 * np.pi * var) - distance / (2 * var)  # (K, n)
+    # It is (K, n), and so is f, as the products are faster that way.
+    distance = np.maximum(squares - 2 * mu @ X.T + mu**2 @ delta.T, 0)
+    f = np.log(p + 1e-16) - n_rated / 2 * np.log(2 * np.pi * var) - distance / (2 * var)
     ll = np.logaddexp.reduce(f, axis=0)  # (n,): logsumexp_j f, of each user
     post = np.exp(f - ll).T
     return post, float(ll.sum())
@@ -118,7 +120,8 @@ def run(
     while True:
         post, ll = estep(ratings, mixture)
         mixture = mstep(ratings, post, mixture)
-        if not ll - old_ll > 1e-6 * abs(ll):  # with <= in place of not >, a NaN would never end
+        improved = ll - old_ll > 1e-6 * abs(ll)  # False, too, where ll is a NaN
+        if not improved:
             return mixture, post, ll
         old_ll = ll
 
@@ -162,10 +165,11 @@ def predict(X: np.ndarray, K: int = 4, seeds: Iterable[int] = range(10)) -> np.n
     predict is averaged over the seeds. The mixtures look at
 
         rounds 1 to 8      the residuals that are left
-        rounds 9 and 10    delta, which movies were rated: who chooses the same has a similar taste
-        rounds 11 and 12   the residuals as they were before round 1, and after it
+        rounds 9 and 10    delta, which movies were rated, since choices tell about tastes
+        rounds 11 and 12   the residuals before round 1, and after it, since what is left by now
+                           is mostly noise
 
-    (Choices tell about ratings: B. M. Marlin, R. S. Zemel, S. Roweis and M. Slaney, Collaborative
+    (On choices and ratings: B. M. Marlin, R. S. Zemel, S. Roweis and M. Slaney, Collaborative
     Filtering and the Missing at Random Assumption, UAI 2007.)
 
     Args:
@@ -197,7 +201,7 @@ def predict(X: np.ndarray, K: int = 4, seeds: Iterable[int] = range(10)) -> np.n
     for number in range(1, 13):
         if number <= 2:
             early.append(residuals)
-        for rows in (users_as_rows, movies_as_rows):
+        for rows in (users_as_rows, movies_as_rows):  # rows(A) is A, then A.T
             if number <= 8:
                 post = types(rows(residuals), rows(delta), K, PULL, draws)
             elif number <= 10:
@@ -206,7 +210,7 @@ def predict(X: np.ndarray, K: int = 4, seeds: Iterable[int] = range(10)) -> np.n
                 post = types(rows(early[number - 11]), rows(delta), LATE_K, LATE_PULL, draws)
             mu = pulled_means(rows(residuals), rows(delta), post, PULL)
             x_hat += rows(post.T @ (mu / len(draws)))
-            residuals = X - x_hat
+            residuals = X - x_hat  # a new array: those in early stay as they are
             residuals *= delta
     X_pred = np.clip(x_hat, X[given].min(), X[given].max(), out=x_hat)
     np.copyto(X_pred, X, where=given)
@@ -243,7 +247,7 @@ def types(
         draws: B random states, one for each mixture
 
     Returns:
-        post: (B K, n) array of posteriors, the K types of the first mixture first
+        post: (B K, n) array of posteriors, types as rows: the K of the first mixture first
     """
     n = len(values)
     K = min(K, n)
@@ -280,7 +284,7 @@ def posteriors(
     else:
         squares = mu**2 @ mask.T
     f = ((mu @ values.T - squares / 2) / var).reshape(-1, K, len(values))
-    # e^-200 stands for 0: products of far smaller numbers are slow.
+    # e^-200 stands for 0. Far smaller numbers would have subnormal products, which are slow.
     post = np.exp(np.maximum(f - f.max(axis=1, keepdims=True), -200))
     post /= post.sum(axis=1, keepdims=True)
     return post.reshape(len(mu), -1)

@@ -65,6 +65,7 @@ def run(
     while True:
         post = estep(X, mixture)
         mixture, cost = mstep(X, post)
-        if not old_cost - cost > 1e-4:  # with <= in place of not >, a NaN would never end
+        improved = old_cost - cost > 1e-4  # False, too, where cost is a NaN
+        if not improved:
             return mixture, post, cost
         old_cost = cost

@@ -3,6 +3,9 @@
 python main.py                    the four steps, on the data files beside this file
 python main.py --data DIR         the same on the course's own files, or on matrices of yours
 python main.py --ratings FILE     steps 3 and 4 on lines of user, item, rating
+
+kmeans.py, naive_em.py, em.py and common.py may each be a student's. So what is used of them is what
+the course asks for, whatever of ours they lack is left out, and what they return may be lists.
 """
 
 import argparse
@@ -10,6 +13,7 @@ import contextlib
 import csv
 import inspect
 import io
+import itertools
 import math
 import os
 import re
@@ -94,7 +98,7 @@ def main():
             step_em(pool, data, Ks, options.seeds, options.plots)
             step_prediction(pool, data, tenths, Ks, options.seeds, options.plots)
         except Exception:
-            # A module's: the fits that still run have to end, so that its traceback comes last.
+            # A module has failed: its traceback comes last, after the fits that still run.
             pool.terminate()
             pool.join()
             raise
@@ -217,32 +221,39 @@ def step_prediction(pool, data, tenths, Ks, seeds, plots):
         errors[name] = common.rmse(guess, truth)
         show(error_row(name, errors[name], digits))
     to_beat = min(errors.values())
-    course = {}  # {K: RMSE} of em.fill_matrix
-    guesses = {}  # {K: its predictions of the hidden ratings}
+    guesses = {}  # {K: em.fill_matrix's predictions of the hidden ratings}
+    course = {}  # {K: their RMSE}
     for K, guess in fill_hidden(pool, X, tenths, Ks, seeds):
         guesses[K] = guess
         course[K] = common.rmse(guess, truth)
         show(error_row(f"em.fill_matrix, K = {K:2}", course[K], digits))
-    best = min(course, key=course.get)
-    name = f"em.fill_matrix, K = {best}"
-    guess = guesses[best]
     if predicts:
         progress("em.predict")
         name = "em.predict"
         guess = np.concatenate([result.get() for result in predicts])
-        error = common.rmse(guess, truth)
-        errors[name] = error
-        show(error_row(name, error, digits))
-        # The standard error of the mean square, carried over to its root
-        squares = (guess - truth) ** 2
-        uncertainty = squares.std() / math.sqrt(len(squares)) / (2 * max(error, 1e-100))
-        expected = f"{error:.{digits}f} +- {uncertainty:.{digits}f} {data.unit}".rstrip()
-        show(f"em.predict expects {expected} on ratings given like the others;")
-        show(f"more for users or {data.kind}s with few.")
-        if not error + uncertainty < to_beat:
-            show("Not better than averages: em.predict gains no more than the +- here.")
+        errors[name] = common.rmse(guess, truth)
+        show(error_row(name, errors[name], digits))
+        show_expectation(data, guess, truth, to_beat)
+    else:
+        K = min(course, key=course.get)
+        name = f"em.fill_matrix, K = {K}"
+        guess = guesses[K]
     figure = draw_predictions(course, errors, name, guess, truth, data.unit)
     save(figure, plots / "netflix_predictions.png")
+
+
+def show_expectation(data, guess, truth, to_beat):
+    """Print em.predict's error with its standard error, and whether it beats the averages."""
+    squares = (guess - truth) ** 2
+    error = math.sqrt(squares.mean())
+    # The standard error of the mean square, carried over to its root
+    uncertainty = squares.std() / math.sqrt(len(squares)) / (2 * max(error, 1e-100))
+    digits = decimals(data.X)
+    expected = f"{error:.{digits}f} +- {uncertainty:.{digits}f} {data.unit}".rstrip()
+    show(f"em.predict expects {expected} on ratings given like the others;")
+    show(f"more for users or {data.kind}s with few.")
+    if not error + uncertainty < to_beat:
+        show("Not better than averages: em.predict gains no more than the +- here.")
 
 
 def error_row(name, error, digits):
@@ -417,8 +428,8 @@ def remarks(data):
         lines.append("All ratings are equal: there is nothing to learn from them.")
     elif given.var() < MIN_VARIANCE:
         lines.append(
-            f"The ratings' variance, {given.var():.2g}, is below {MIN_VARIANCE}, the least of a "
-            "type in step 3, which needs larger numbers: multiply them. em.predict does not."
+            f"The ratings' variance is {given.var():.2g}, below {MIN_VARIANCE}, the least of a "
+            "type: step 3 needs larger ratings (multiply them), em.predict does not."
         )
     if given.size == data.X.size:
         lines.append("No rating is missing: there is nothing to predict.")
@@ -563,9 +574,13 @@ WORDS = {
     "place recipe".split(),
     "rating": "rating ratings score star stars overall".split(),
 }
-ID_WORDS = ["id", "isbn", "asin"]
-SUMMARY_WORDS = ["count", "number", "num", "average", "avg", "mean"]  # a rating_count is no rating
-OTHER_WORDS = ["unnamed", "time", "timestamp", "datetime", "date", "year"]
+ID_WORDS = "id isbn asin".split()
+# A column is of no use with one of these words, with one of these names, or if it is about ratings
+# without holding one: a review_id, a rating_count.
+USELESS_WORDS = "unnamed time timestamp datetime date year".split()
+USELESS_NAMES = [[], ["index"]]
+ABOUT_RATINGS = [*WORDS["rating"], "review"]
+NO_RATING_WORDS = "id count number num average avg mean".split()
 
 
 def read_ratings(path):
@@ -581,16 +596,11 @@ def read_ratings(path):
     text = text[len(lead) :]
     separator = find_separator(path, text)
     lines = partial(records, path, text, separator, len(lead.splitlines()))
-    rows = lines()
-    names = None
-    if is_header(next(lines())[1]):
-        _, names = next(rows)
-    elif comments:
-        names = header_in_comment(comments[-1], separator)
-    refuse_a_matrix(path, lines(), names)
+    refuse_a_matrix(path, *split_header(lines(), comments, separator))
+    names, rows = split_header(lines(), comments, separator)
     columns = {"user": 0, "item": 1, "rating": 2}
     if names is not None:
-        columns = find_columns(path, [name.strip() for name in names])
+        columns = find_columns(path, names)
 
     users = {}  # {id: its row}
     items = {}  # {id: its column}
@@ -679,6 +689,19 @@ def records(path, text, separator, n_lead):
         ) from None
 
 
+def split_header(rows, comments, separator):
+    """The names of the columns, or None where nothing tells them, and the rows without them."""
+    line, first = next(rows)
+    if is_header(first):
+        return [name.strip() for name in first], rows
+    names = None
+    if comments:  # the last one may be a header
+        last = [name.strip() for name in comments[-1].lstrip("#%").split(separator)]
+        if set(WORDS) <= {kind_of(name) for name in last}:
+            names = last
+    return names, itertools.chain([(line, first)], rows)
+
+
 def is_header(first):
     """Whether the fields of the first line are names of columns, and no rating."""
     third = first[2].strip()
@@ -688,14 +711,6 @@ def is_header(first):
         # The items' names are numbers, where it is the header of a matrix with users' names.
         return plainly(first[0], "user")
     return True
-
-
-def header_in_comment(comment, separator):
-    """The names of the columns, if a comment holds one for a user, an item and a rating each."""
-    names = [name.strip() for name in comment.lstrip("#%").split(separator)]
-    if {kind_of(name) for name in names} >= set(WORDS):
-        return names
-    return None
 
 
 def words_of(name):
@@ -711,28 +726,37 @@ def words_of(name):
     return words
 
 
-def plainly(name, kind):
-    """Whether a column's name has words for a user, say, and no others but id."""
-    words = words_of(name)
-    return bool(words) and all(word in WORDS[kind] or word in ID_WORDS for word in words)
-
-
 def kind_of(name):
-    """What a column holds by its name: a "user", an "item", a "rating", "other"; None: unknown."""
-    words = set(words_of(name))
-    is_about_a_rating = words & {*WORDS["rating"], "review"}
-    if not words or words == {"index"} or words & set(OTHER_WORDS):
-        return "other"
-    if is_about_a_rating and words & {"id", *SUMMARY_WORDS}:
-        return "other"
+    """What a column holds, by its name: a "rating", "user" or "item", "nothing" of use, or None."""
+    words = words_of(name)
+    if words in USELESS_NAMES or any(word in USELESS_WORDS for word in words):
+        return "nothing"
+    if any(word in ABOUT_RATINGS for word in words):
+        if any(word in NO_RATING_WORDS for word in words):
+            return "nothing"
     for kind in ("rating", "user", "item"):
-        if words & set(WORDS[kind]):
+        if any(word in WORDS[kind] for word in words):
             return kind
     return None
 
 
+def plainly(name, kind):
+    """Whether a column's name says of what kind it is, that it is an id, and nothing else."""
+    words = words_of(name)
+    return bool(words) and all(word in WORDS[kind] or word in ID_WORDS for word in words)
+
+
+def is_id(name):
+    """Whether a column's name ends in id, or in what is one."""
+    return words_of(name)[-1] in ID_WORDS
+
+
 def find_columns(path, names):
-    """{"user": its column, "item": its column, "rating": its column}, by the names of a header."""
+    """{"user": its column, "item": its column, "rating": its column}, by the names of a header.
+
+    What the names leave open goes by place, where there is no doubt: in three columns, or in four
+    of which no name says anything. With a user and a rating, the item may have any name.
+    """
     expected = (
         f"{path}: expected a header that names a user, an item and a rating (rename the columns to "
         f"user,item,rating), got {','.join(names)[:80]!r}"
@@ -750,14 +774,13 @@ def find_columns(path, names):
             several = ", ".join(names[c] for c in columns)
             raise ValueError(f"{expected}, several for the {kind}: {several}")
 
-    left = [c for c in range(len(names)) if c not in found.values() and kinds[c] != "other"]
-    if len(names) == 3 and len(found) + len(left) == 3:
-        for kind in WORDS:
-            if kind not in found:
-                found[kind] = left.pop(0)
+    left = [c for c in range(len(names)) if c not in found.values() and kinds[c] != "nothing"]
+    missing = [kind for kind in WORDS if kind not in found]
+    if len(names) == 3 and len(left) == len(missing):
+        found |= zip(missing, left)
     elif len(names) == 4 and not found and len(left) >= 3:
-        found = dict(zip(WORDS, left))
-    elif "item" not in found:
+        found |= zip(missing, left)
+    elif missing == ["item"]:
         unknown = [c for c in left if kinds[c] is None]
         if len(unknown) > 1:
             unknown = [c for c in unknown if is_id(names[c])]
@@ -769,27 +792,22 @@ def find_columns(path, names):
     return {kind: found[kind] for kind in WORDS}
 
 
-def is_id(name):
-    return words_of(name)[-1] in ID_WORDS
+def refuse_a_matrix(path, names, rows):
+    """Refuse a file whose lines are a user and that user's ratings of all items.
 
-
-def refuse_a_matrix(path, rows, names):
-    """Refuse lines of a user and that user's ratings of all items.
-
-    They are such if every line has a user of its own, all else are numbers or empty, and no name
-    speaks of a rating. Without a user's name in a header that has to hold for ten lines or more.
+    A file is taken for one if every line has a user of its own, all other fields are numbers or
+    empty, and no name speaks of a rating; without a name for the user only from ten lines on.
     """
     least = 10
     if names is not None:
-        if any(kind_of(name) == "rating" for name in names):
+        if "rating" in map(kind_of, names):
             return
         if kind_of(names[0]) == "user":
             least = 1
-        next(rows)  # the names
     users = set()
     for _, fields in rows:
-        numbers = [field for field in fields[1:] if field.strip()]
-        if len(fields) < 4 or fields[0] in users or math.inf in map(to_number, numbers):
+        numbers = [to_number(field) for field in fields[1:] if field.strip()]
+        if len(fields) < 4 or fields[0] in users or math.inf in numbers:
             return
         users.add(fields[0])
     if len(users) >= least:
@@ -901,7 +919,7 @@ def rounded_score(fit):
 def sweep(pool, name, model, X, Ks, seeds, hidden=None):
     """Yield every K and its Fits, one for each seed, in order, as soon as they are there.
 
-    They are made on the threads of the pool: NumPy lets several work at a time in its products.
+    The fits are made on the threads of the pool: NumPy lets several work at a time in its products.
     """
     calls = [(model, X, K, seed, hidden) for K in Ks for seed in seeds]
     fits = pool.imap(lambda call: fit(*call), calls)
@@ -916,7 +934,7 @@ def sweep(pool, name, model, X, Ks, seeds, hidden=None):
 
 
 def iterations(model, X, K, seed):
-    """Yield the mixture, posteriors and log-likelihood of each E-step of model.run."""
+    """Yield the mixture, posteriors and log-likelihood of each E-step, by the course's rules."""
     X = X.copy()
     mixture, _ = common.init(X, K, seed)
     old_ll = -math.inf
@@ -924,7 +942,8 @@ def iterations(model, X, K, seed):
         post, ll = model.estep(X, mixture)
         ll = one_number(ll)
         yield mixture, np.asarray(post), ll
-        if not ll - old_ll > 1e-6 * abs(ll):  # as in model.run
+        improved = ll - old_ll > 1e-6 * abs(ll)
+        if not improved:
             return
         if model is em:
             mixture = em.mstep(X, post, mixture)
@@ -934,7 +953,7 @@ def iterations(model, X, K, seed):
 
 
 def trace(model, X, K, seed):
-    """The log-likelihoods, in nats, of the iterations of model.run."""
+    """The log-likelihoods of all iterations, in nats."""
     return [ll for _, _, ll in iterations(model, X, K, seed)]
 
 
@@ -948,10 +967,11 @@ def all_finite(table):
 
 
 def hidden_tenths(X, split=0):
-    """Flat indices of ratings to hide, a tenth at a time, until 1000 are judged or all ten are.
+    """Flat indices of ratings to hide, an array for each tenth.
 
-    X is (n, d), 0 where missing; where it holds fewer than ten ratings, the list is empty. split is
-    the seed of the draw.
+    There are as many tenths as it takes to hide 1000 ratings, at most all ten; none where X, which
+    is (n, d) and 0 where a rating is missing, holds fewer than ten ratings. split is the seed of
+    the draw: tools/benchmark.py tries several.
     """
     order = np.random.RandomState(split).permutation(np.flatnonzero(X))
     size = len(order) // 10
@@ -972,7 +992,7 @@ def fill_hidden(pool, X, tenths, Ks, seeds):
             best = max(fits, key=rounded_score)
             X_pred = em.fill_matrix(without(X, tenth), best.mixture)
             parts[K].append(np.asarray(X_pred).take(tenth))
-            if len(parts[K]) == len(tenths):
+            if tenth is tenths[-1]:
                 yield K, np.concatenate(parts[K])
 
 
@@ -991,8 +1011,8 @@ def averages(X, hidden):
     """Predictions of hidden ratings by how much users and items differ from the mean.
 
     b_l is the sum of the residuals of item l, over their number + 10; b_u that of what is left of
-    user u's residuals, over their number + 15: the plainest recommender, and hard to beat with few
-    ratings (Y. Koren, Factor in the Neighbors, ACM TKDD 4, 2010).
+    user u's residuals, over their number + 15. The 10 and the 15 pull both to 0 where few ratings
+    tell; they are the defaults of Surprise's BaselineOnly.
     """
     left = without(X, hidden)
     delta = left != 0
@@ -1008,7 +1028,7 @@ def averages(X, hidden):
 def workers(X, n_predicts):
     """How many fits to make side by side: one per CPU, if the memory holds them.
 
-    n_predicts of them, or all, may be em.predict's.
+    Among those that run at the same time n_predicts at most are em.predict's.
     """
     if hasattr(os, "sched_getaffinity"):
         number = len(os.sched_getaffinity(0))
@@ -1249,9 +1269,10 @@ def draw_user_types(data, fit, title):
 
         difference_jl = mu_jl - mean of all ratings of movie l
         generosity_j  = mean over the movies of difference_jl
-        bar_jl        = generosity_j + (difference_jl - generosity_j) count_jl / (count_jl + 15)
+        taste_jl      = (difference_jl - generosity_j) count_jl / (count_jl + 15)
+        bar_jl        = generosity_j + taste_jl
 
-    The type's taste for a movie is pulled to 0, as in em.predict, where few of its users (count_jl,
+    The taste for a movie is pulled to 0, as in em.predict, where few of the type's users (count_jl,
     a soft count) have rated it.
     """
     K = len(fit.mixture.p)

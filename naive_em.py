@@ -73,6 +73,7 @@ def run(
     while True:
         post, ll = estep(X, mixture)
         mixture = mstep(X, post)
-        if not ll - old_ll > 1e-6 * abs(ll):  # with <= in place of not >, a NaN would never end
+        improved = ll - old_ll > 1e-6 * abs(ll)  # False, too, where ll is a NaN
+        if not improved:
             return mixture, post, ll
         old_ll = ll
