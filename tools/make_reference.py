@@ -17,6 +17,7 @@ import numpy as np
 K = 4
 SEED = 0
 MIN_VARIANCE = Decimal("0.25")
+LEAST_COUNT = 1 - Decimal("1e-9")  # 1, up to rounding
 PI = Decimal("3.14159265358979323846264338327950288419716939937510")
 getcontext().prec = 50
 
@@ -82,8 +83,11 @@ def weights(post):
     return [sum(post[u][j] for u in range(n)) / n for j in range(len(post[0]))]
 
 
-def mstep(X, post, mu):
-    """Means, variances and weights; mu are the means before."""
+def mstep(X, post, mu, min_variance=MIN_VARIANCE, least_count=LEAST_COUNT):
+    """Means, variances and weights; mu are the means before, kept where the count is too small.
+
+    Naive EM and K-means update every mean, and limit no variance: there both limits are 0.
+    """
     n = len(X)
     d = len(X[0])
     new_mu = []
@@ -93,14 +97,14 @@ def mstep(X, post, mu):
         for l in range(d):
             users = [u for u in range(n) if X[u][l] != 0]
             count = sum(post[u][j] for u in users)
-            if count >= 1 - Decimal("1e-9"):
+            if count >= least_count:
                 mean.append(sum(post[u][j] * X[u][l] for u in users) / count)
             else:
                 mean.append(mu[j][l])
         sse = sum(post[u][j] * distance(X[u], mean) for u in range(n))
         size = sum(post[u][j] * len(rated(X[u])) for u in range(n))
         new_mu.append(mean)
-        var.append(max(MIN_VARIANCE, sse / size))
+        var.append(max(min_variance, sse / size))
     return new_mu, var, weights(post)
 
 

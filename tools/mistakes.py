@@ -1,836 +1,645 @@
-"""What typical mistakes give, so that test.py can name the mistake and not only the entry.
+"""Typical mistakes, each a change in the text of a right function, so that the judge can name them.
 
-A rule is (words, function of the inputs): the function returns what the mistake makes of them, in
-the parts that it is about, as {part: array}. test.py tries the rules in their order where an output
-is wrong, and says the words of the first that gives the same. Nothing here is ever expected.
+RIGHT holds the functions of the course as a student could write them in NumPy. MISTAKES holds, for
+each function, the words for a mistake and below them the change of its text, `old => new`; nothing
+in front of the arrow means that the new line comes first. Where a student's function is wrong,
+the judge calls the changed ones with the same arguments; the first that returns the same as the
+student's names the mistake. To add a mistake, add its words and its change, and nothing else.
 
-{row}, {column} and {component} in the words are user, movie and type in EM.
+Nothing here is ever expected of a student: what is right comes from make_reference.py.
 """
 
-import math
-import types
+import functools
+import textwrap
+from collections import namedtuple
 
 import numpy as np
 
-# The E-step of naive EM and of EM
+# A key is a function, or module.function where only that module has such a text or mistake.
+# rated is True where an entry counts: everywhere in K-means and naive EM, at X != 0 in EM.
+RIGHT = {
+    "kmeans.estep": """
+mu, var, p = mixture
+distance = ((X[:, None] - mu) ** 2).sum(axis=2)
+nearest = distance.argmin(axis=1)
+post = np.eye(len(mu))[nearest]
+""",
+    "estep": """
+mu, var, p = mixture
+size = rated.sum(axis=1, keepdims=True)
+distance = ((X[:, None] - mu) ** 2 * rated[:, None]).sum(axis=2)
+weight = np.log(p + 1e-16)
+constant = -size / 2 * np.log(2 * np.pi * var)
+exponent = -distance / (2 * var)
+f = weight + constant + exponent
+row = np.logaddexp.reduce(f, axis=1, keepdims=True)
+post = np.exp(f - row)
+ll = row.sum()
+""",
+    "mstep": """
+n, d = X.shape
+count = post.T @ rated
+total = post.T @ (X * rated)
+mu = total / count
+if mixture is not None:
+    mu = np.where(count >= 1, mu, mixture.mu)
+distance = ((X[:, None] - mu) ** 2 * rated[:, None]).sum(axis=2)
+cost = (post * distance).sum()
+sse = (post * distance).sum(axis=0)
+var = sse / count.sum(axis=1)
+var = np.maximum(var, min_variance)
+p = post.sum(axis=0) / n
+""",
+    "kmeans.run": """
+old = np.inf
+while True:
+    post = estep(X, mixture)
+    mixture, cost = mstep(X, post)
+    if not old - cost > 1e-4:
+        break
+    old = cost
+""",
+    "run": """
+old = -np.inf
+while True:
+    post, ll = estep(X, mixture)
+    mixture = mstep(X, post, mixture)
+    if not ll - old > 1e-6 * abs(ll):
+        break
+    old = ll
+""",
+    "fill_matrix": """
+post, ll = estep(X, mixture)
+guess = post @ mixture.mu
+X_pred = np.where(X == 0, guess, X)
+""",
+    "init": """
+n, d = X.shape
+rows = np.random.RandomState(seed).choice(n, K, replace=False)
+mu = X[rows]
+var = np.array([((X - mean) ** 2).mean() for mean in mu])
+p = np.full(K, 1 / K)
+post = np.full((n, K), 1 / K)
+""",
+    "rmse": """
+E = X - Y
+rmse = np.sqrt((E**2).mean())
+""",
+    "bic": """
+n, d = X.shape
+K = len(mixture.mu)
+ll = log_likelihood
+P = K * d + K + (K - 1)
+bic = ll - P / 2 * np.log(n)
+""",
+}
 
-
-def terms(X, mixture, rated):
-    """What f is made of, and what it gives; rated is (n, d), true where X counts."""
-    mu, var, p = mixture
-    squares = (X[:, None] - mu) ** 2
-    t = types.SimpleNamespace(X=X, mu=mu, var=var, p=p)
-    t.n, t.d = X.shape
-    t.size = rated.sum(axis=1)[:, None]  # |C_u|
-    t.distance = (squares * rated[:, None]).sum(axis=2)
-    t.distance_of_all = squares.sum(axis=2)
-    t.product = (X * rated) @ mu.T  # x.mu
-    t.ones = (X == 1) @ (mu**2).T  # ||mu||^2 over the ratings of 1
-    t.weight = np.log(p + 1e-16)
-    t.log = np.log(2 * np.pi * var)
-    t.log_of_square = np.log(2 * np.pi * var**2)
-    t.constant = -t.size / 2 * t.log
-    t.exponent = -t.distance / (2 * var)
-    t.f = t.weight + t.constant + t.exponent
-    t.largest = t.f.max(axis=1)
-    t.row = np.logaddexp.reduce(t.f, axis=1)
-    t.column = np.logaddexp.reduce(t.f, axis=0)
-    t.post = np.exp(t.f - t.row[:, None])
-    t.ll = t.row.sum()
-    return t
-
-
-def of_f(f):
-    """Posteriors and log-likelihood of another f."""
-    row = np.logaddexp.reduce(f, axis=1)
-    return {"post": np.exp(f - row[:, None]), "ll": row.sum()}
-
-
-def of_ll(t, ll):
-    """The right posteriors with another log-likelihood."""
-    return {"post": t.post, "ll": ll}
-
-
-def other_mixture(t, mu, var, p):
-    """The right E-step of another mixture."""
-    return of_f(terms(t.X, (mu, var, p), t.X != 0).f)
-
-
-ESTEP = [
-    (
-        "the weights are left out of the posteriors: f needs + log p_j",
-        lambda t: of_f(t.constant + t.exponent),
-    ),
-    (
-        "the weights are left out of the log-likelihood: its sums need p_j, too",
-        lambda t: of_ll(t, of_f(t.constant + t.exponent)["ll"]),
-    ),
-    (
-        "the weights are left out of the posteriors, the log-likelihood has them",
-        lambda t: {"post": of_f(t.constant + t.exponent)["post"], "ll": t.ll},
-    ),
-    (
-        "f has p_j in place of log p_j",
-        lambda t: of_f(t.p + t.constant + t.exponent),
-    ),
-    (
-        "the normalising constant of the density is left out: f needs - d/2 log(2 pi var_j)",
-        lambda t: of_f(t.weight + t.exponent),
-    ),
-    (
-        "2 pi is missing in the constant of the density: - d/2 log(2 pi var_j)",
-        lambda t: of_f(t.weight - t.size / 2 * np.log(t.var) + t.exponent),
-    ),
-    (
-        "pi is missing in the constant of the density: - d/2 log(2 pi var_j)",
-        lambda t: of_f(t.weight - t.size / 2 * np.log(2 * t.var) + t.exponent),
-    ),
-    (
-        "the constant of the density lacks the variance: - d/2 log(2 pi var_j)",
-        lambda t: of_f(t.weight - t.size / 2 * math.log(2 * math.pi) + t.exponent),
-    ),
-    (
-        "the squared distance sums over the {row}s, too: it is one for each of them",
-        lambda t: of_f(t.weight + t.constant + t.exponent.sum(axis=0)),
-    ),
-    (
-        "the constant of the density lacks the power d: - d/2 log(2 pi var_j)",
-        lambda t: of_f(t.weight - t.log / 2 + t.exponent),
-    ),
-    (
-        "the constant of the density lacks its 1/2: - d/2 log(2 pi var_j)",
-        lambda t: of_f(t.weight + 2 * t.constant + t.exponent),
-    ),
-    (
-        "the constant of the density has the wrong sign: - d/2 log(2 pi var_j)",
-        lambda t: of_f(t.weight - t.constant + t.exponent),
-    ),
-    (
-        "the exponent lacks its 1/2: - ||x_u - mu_j||^2 / (2 var_j)",
-        lambda t: of_f(t.weight + t.constant + 2 * t.exponent),
-    ),
-    (
-        "the exponent has the wrong sign: - ||x_u - mu_j||^2 / (2 var_j)",
-        lambda t: of_f(t.weight + t.constant - t.exponent),
-    ),
-    (
-        "the exponent lacks the variance: - ||x_u - mu_j||^2 / (2 var_j)",
-        lambda t: of_f(t.weight + t.constant - t.distance / 2),
-    ),
-    (
-        "the squared distance is a mean over the {column}s: it is their sum",
-        lambda t: of_f(t.weight + t.constant + t.exponent / t.size),
-    ),
-    (
-        "the distance in the exponent is not squared: - ||x_u - mu_j||^2 / (2 var_j)",
-        lambda t: of_f(t.weight + t.constant - np.sqrt(t.distance) / (2 * t.var)),
-    ),
-    (
-        "the expanded distance lacks the 2 of its cross term: ||x||^2 - 2 x.mu + ||mu||^2",
-        lambda t: of_f(t.weight + t.constant - (t.distance + t.product) / (2 * t.var)),
-    ),
-    (
-        "var is squared as if it were a standard deviation; it is a variance",
-        lambda t: of_f(t.weight - t.size / 2 * t.log_of_square + t.exponent / t.var),
-    ),
-    (
-        "var is squared in the exponent as if it were a standard deviation; it is a variance",
-        lambda t: of_f(t.weight + t.constant + t.exponent / t.var),
-    ),
-    (
-        "var is squared in the constant as if it were a standard deviation; it is a variance",
-        lambda t: of_f(t.weight - t.size / 2 * t.log_of_square + t.exponent),
-    ),
-    (
-        "var and p of the mixture have changed places",
-        lambda t: other_mixture(t, t.mu, t.p, t.var),
-    ),
-    (
-        "the log-likelihood is taken with log10; it is a sum of natural logarithms",
-        lambda t: of_ll(t, t.ll / math.log(10)),
-    ),
-    (
-        "the log-likelihood is taken with log2; it is a sum of natural logarithms",
-        lambda t: of_ll(t, t.ll / math.log(2)),
-    ),
-    (
-        "the log-likelihood is a mean over the {row}s; it is their sum",
-        lambda t: of_ll(t, t.ll / t.n),
-    ),
-    ("the log-likelihood has the wrong sign", lambda t: of_ll(t, -t.ll)),
-    (
-        "the log-likelihood is that of posteriors which sum to 1 already, 0: take it before they "
-        "are divided",
-        lambda t: {"ll": 0.0},
-    ),
-    (
-        "the log-likelihood lacks the maxima: add to log(sum exp(f - max)) the max again",
-        lambda t: of_ll(t, (t.row - t.largest).sum()),
-    ),
-    (
-        "the log-likelihood is the sum of the largest f; it is that of log sum_j exp(f)",
-        lambda t: of_ll(t, t.largest.sum()),
-    ),
-    (
-        "the log-likelihood is sum post * f; it is the sum of log sum_j exp(f)",
-        lambda t: of_ll(t, (t.post * t.f).sum()),
-    ),
-    (
-        "the log-likelihood sums all f; it is the sum of log sum_j exp(f)",
-        lambda t: of_ll(t, t.f.sum()),
-    ),
-    (
-        "the log-likelihood sums log post; it is the sum of log sum_j exp(f)",
-        lambda t: of_ll(t, np.log(t.post).sum()),
-    ),
-    (
-        "the log-likelihood is one logarithm of a sum over the {row}s; it is a sum of logarithms",
-        lambda t: of_ll(t, np.logaddexp.reduce(t.row)),
-    ),
-    (
-        "the log-sum-exp runs over the wrong axis, the {row}s (0): it needs the {component}s (1)",
-        lambda t: {"post": np.exp(t.f - t.column), "ll": t.column.sum()},
-    ),
-    (
-        "the log-likelihood sums over the wrong axis, the {row}s (0): it needs the "
-        "{component}s (1)",
-        lambda t: of_ll(t, t.column.sum()),
-    ),
-    (
-        "the posteriors are divided by sums over the wrong axis, the {row}s (0): it needs the "
-        "{component}s (1)",
-        lambda t: {"post": np.exp(t.f - t.column)},
-    ),
-    (
-        "the posteriors are still in the log domain: they need np.exp",
-        lambda t: {"post": t.f - t.row[:, None]},
-    ),
-    (
-        "the posteriors are f itself: they are exp(f - logsumexp_j f)",
-        lambda t: {"post": t.f},
-    ),
-    (
-        "the posteriors are not normalised, their rows should sum to 1: divide by the row's sum",
-        lambda t: {"post": np.exp(t.f)},
-    ),
-    (
-        "the posteriors are not normalised, their rows should sum to 1: divide by the row's sum",
-        lambda t: {"post": np.exp(t.f - t.largest[:, None])},
-    ),
-    (
-        "the posteriors are not normalised, their rows should sum to 1: divide by the row's sum",
-        lambda t: {"post": np.exp(t.constant + t.exponent)},
-    ),
-    (
-        "the posteriors are hard, 0 or 1; they are shares",
-        lambda t: {"post": np.eye(len(t.p))[t.post.argmax(axis=1)]},
-    ),
-    (
-        "the posteriors are transposed; they are (n, K)",
-        lambda t: {"post": t.post.T},
-    ),
-]
-
-ESTEP += [
-    (
-        f"log(p + {tiny}) distorts the weights: the number against log 0 is 1e-16",
-        lambda t, tiny=tiny: of_f(np.log(t.p + tiny) + t.constant + t.exponent),
-    )
-    for tiny in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-]
-
-EM_ESTEP = [
-    (
-        "missing entries count as ratings of 0: f needs C_u, the movies that the user rated",
-        lambda t: of_f(t.weight - t.d / 2 * t.log - t.distance_of_all / (2 * t.var)),
-    ),
-    (
-        "the constant of the density takes all d movies: it needs |C_u|, those that the user rated",
-        lambda t: of_f(t.weight - t.d / 2 * t.log + t.exponent),
-    ),
-    (
-        "the distance takes missing entries for ratings of 0: it needs C_u, the rated movies only",
-        lambda t: of_f(t.weight + t.constant - t.distance_of_all / (2 * t.var)),
-    ),
-    (
-        "ratings of 1 are taken for missing: the mask is X != 0",
-        lambda t: of_f(terms(t.X, (t.mu, t.var, t.p), t.X > 1).f),
-    ),
-    (
-        "ratings of 1 are taken for missing: the mask is X != 0",
-        lambda t: of_f(
-            t.weight
-            - (t.X > 1).sum(axis=1)[:, None] / 2 * t.log
-            - (t.distance - t.ones) / (2 * t.var)
+# The first lines and the last line that make a module's function of a text.
+NAIVE_MSTEP = """def mstep(X, post, mixture=None):
+    rated = np.ones(X.shape)
+    min_variance = 0
+    mixture = None"""
+FRAMES = {
+    "kmeans": {
+        "estep": ("def estep(X, mixture):", "return post"),
+        "mstep": (NAIVE_MSTEP, "return GaussianMixture(mu, var, p), cost"),
+        "run": ("def run(X, mixture, post):", "return mixture, post, cost"),
+    },
+    "naive_em": {
+        "estep": ("def estep(X, mixture):\n    rated = np.ones(X.shape)", "return post, ll"),
+        "mstep": (NAIVE_MSTEP, "return GaussianMixture(mu, var, p)"),
+        "run": ("def run(X, mixture, post):", "return mixture, post, ll"),
+    },
+    "em": {
+        "estep": ("def estep(X, mixture):\n    rated = X != 0", "return post, ll"),
+        "mstep": (
+            "def mstep(X, post, mixture, min_variance=0.25):\n    rated = X != 0",
+            "return GaussianMixture(mu, var, p)",
         ),
-    ),
-    (
-        "the constant takes the same |C_u| for all users: it needs each user's own",
-        lambda t: of_f(t.weight - t.size.mean() / 2 * t.log + t.exponent),
-    ),
-    (
-        "the constant of the density lacks |C_u|: - |C_u|/2 log(2 pi var_j)",
-        lambda t: of_f(t.weight - t.log / 2 + t.exponent),
-    ),
-    *ESTEP,
-]
+        "run": ("def run(X, mixture, post):", "return mixture, post, ll"),
+        "fill_matrix": ("def fill_matrix(X, mixture):", "return X_pred"),
+    },
+    "common": {
+        "init": ("def init(X, K, seed=0):", "return GaussianMixture(mu, var, p), post"),
+        "rmse": ("def rmse(X, Y):", "return rmse"),
+        "bic": ("def bic(X, mixture, log_likelihood):", "return bic"),
+    },
+}
 
-# The M-steps
+# In the words {row}, {column} and {component} become point, column and component, or in EM user,
+# movie and type. A module's own mistakes are tried before those that it shares.
+MISTAKES = {}
 
+MISTAKES["estep"] = """
+the weights are left out of the posteriors: f needs + log p_j
+    f = weight + constant => f = constant
+the weights are left out of the log-likelihood: its sums need p_j, too
+    ll = row.sum() => ll = np.logaddexp.reduce(constant + exponent, axis=1).sum()
+the weights are left out of the posteriors, the log-likelihood has them
+    post = np.exp(f - row) => f = constant + exponent; \
+post = np.exp(f - np.logaddexp.reduce(f, axis=1, keepdims=True))
+f has p_j in place of log p_j
+    np.log(p + 1e-16) => p
+the normalising constant of the density is left out: f needs - d/2 log(2 pi var_j)
+    f = weight + constant => f = weight
+2 pi is missing in the constant of the density: - d/2 log(2 pi var_j)
+    2 * np.pi * var => var
+pi is missing in the constant of the density: - d/2 log(2 pi var_j)
+    2 * np.pi * var => 2 * var
+the constant of the density lacks the variance: - d/2 log(2 pi var_j)
+    2 * np.pi * var => 2 * np.pi
+the squared distance sums over the {row}s, too: it is one for each of them
+    f = weight + constant + exponent => f = weight + constant + exponent.sum(axis=0)
+the constant of the density lacks the power d: - d/2 log(2 pi var_j)
+    -size / 2 => -1 / 2
+the constant of the density lacks its 1/2: - d/2 log(2 pi var_j)
+    -size / 2 => -size
+the constant of the density has the wrong sign: - d/2 log(2 pi var_j)
+    -size / 2 => size / 2
+the exponent lacks its 1/2: - ||x_u - mu_j||^2 / (2 var_j)
+    -distance / (2 * var) => -distance / var
+the exponent has the wrong sign: - ||x_u - mu_j||^2 / (2 var_j)
+    -distance / (2 * var) => distance / (2 * var)
+the exponent lacks the variance: - ||x_u - mu_j||^2 / (2 var_j)
+    -distance / (2 * var) => -distance / 2
+the squared distance is a mean over the {column}s: it is their sum
+    -distance / (2 * var) => -distance / size / (2 * var)
+the distance in the exponent is not squared: - ||x_u - mu_j||^2 / (2 var_j)
+    -distance / (2 * var) => -np.sqrt(distance) / (2 * var)
+the expanded distance lacks the 2 of its cross term: ||x||^2 - 2 x.mu + ||mu||^2
+    -distance / (2 * var) => -(distance + (X * rated) @ mu.T) / (2 * var)
+var is squared as if it were a standard deviation; it is a variance
+    => mixture = GaussianMixture(mixture.mu, mixture.var**2, mixture.p)
+var is squared in the exponent as if it were a standard deviation; it is a variance
+    -distance / (2 * var) => -distance / (2 * var**2)
+var is squared in the constant as if it were a standard deviation; it is a variance
+    2 * np.pi * var => 2 * np.pi * var**2
+var and p of the mixture have changed places
+    mu, var, p = mixture => mu, p, var = mixture
+the log-likelihood is taken with log10; it is a sum of natural logarithms
+    ll = row.sum() => ll = row.sum() / np.log(10)
+the log-likelihood is taken with log2; it is a sum of natural logarithms
+    ll = row.sum() => ll = row.sum() / np.log(2)
+the log-likelihood is a mean over the {row}s; it is their sum
+    ll = row.sum() => ll = row.mean()
+the log-likelihood has the wrong sign
+    ll = row.sum() => ll = -row.sum()
+the log-likelihood is that of posteriors which sum to 1 already, 0: take it before they are divided
+    ll = row.sum() => ll = 0.0
+the log-likelihood lacks the maxima: add to log(sum exp(f - max)) the max again
+    ll = row.sum() => ll = row.sum() - f.max(axis=1).sum()
+the log-likelihood is the sum of the largest f; it is that of log sum_j exp(f)
+    ll = row.sum() => ll = f.max(axis=1).sum()
+the log-likelihood is sum post * f; it is the sum of log sum_j exp(f)
+    ll = row.sum() => ll = (post * f).sum()
+the log-likelihood sums all f; it is the sum of log sum_j exp(f)
+    ll = row.sum() => ll = f.sum()
+the log-likelihood sums log post; it is the sum of log sum_j exp(f)
+    ll = row.sum() => ll = np.log(post).sum()
+the log-likelihood is one logarithm of a sum over the {row}s; it is a sum of logarithms
+    ll = row.sum() => ll = np.logaddexp.reduce(row, axis=None)
+the log-sum-exp runs over the wrong axis, the {row}s (0): it needs the {component}s (1)
+    reduce(f, axis=1, keepdims=True) => reduce(f, axis=0, keepdims=True)
+the log-likelihood sums over the wrong axis, the {row}s (0): it needs the {component}s (1)
+    ll = row.sum() => ll = np.logaddexp.reduce(f, axis=0).sum()
+the posteriors are divided by sums over the wrong axis, the {row}s (0): it needs the \
+{component}s (1)
+    np.exp(f - row) => np.exp(f - np.logaddexp.reduce(f, axis=0))
+the posteriors are still in the log domain: they need np.exp
+    np.exp(f - row) => f - row
+the posteriors are f itself: they are exp(f - logsumexp_j f)
+    np.exp(f - row) => f
+the posteriors are not normalised, their rows should sum to 1: divide by the row's sum
+    np.exp(f - row) => np.exp(f)
+the posteriors are not normalised, their rows should sum to 1: divide by the row's sum
+    np.exp(f - row) => np.exp(f - f.max(axis=1, keepdims=True))
+the posteriors are not normalised, their rows should sum to 1: divide by the row's sum
+    np.exp(f - row) => np.exp(constant + exponent)
+the posteriors are hard, 0 or 1; they are shares
+    post = np.exp(f - row) => post = np.eye(len(p))[f.argmax(axis=1)]
+the posteriors are transposed; they are (n, K)
+    np.exp(f - row) => np.exp(f - row).T
+log(p + 1e-1) distorts the weights: the number against log 0 is 1e-16
+    1e-16 => 1e-1
+log(p + 1e-2) distorts the weights: the number against log 0 is 1e-16
+    1e-16 => 1e-2
+log(p + 1e-3) distorts the weights: the number against log 0 is 1e-16
+    1e-16 => 1e-3
+log(p + 1e-4) distorts the weights: the number against log 0 is 1e-16
+    1e-16 => 1e-4
+log(p + 1e-5) distorts the weights: the number against log 0 is 1e-16
+    1e-16 => 1e-5
+log(p + 1e-6) distorts the weights: the number against log 0 is 1e-16
+    1e-16 => 1e-6
+"""
 
-def sums(X, post, rated, old, least):
-    """What the M-step is made of; old is the mixture before, or None.
+MISTAKES["em.estep"] = """
+missing entries count as ratings of 0: f needs C_u, the movies that the user rated
+    => rated = np.ones(X.shape)
+the constant of the density takes all d movies: it needs |C_u|, those that the user rated
+    -size / 2 => -X.shape[1] / 2
+the distance takes missing entries for ratings of 0: it needs C_u, the rated movies only
+    ** 2 * rated[:, None] => ** 2
+ratings of 1 are taken for missing: the mask is X != 0
+    => rated = X > 1
+the constant takes the same |C_u| for all users: it needs each user's own
+    -size / 2 => -size.mean() / 2
+the constant of the density lacks |C_u|: - |C_u|/2 log(2 pi var_j)
+    -size / 2 => -1 / 2
+"""
 
-    mu is the right one until test.py puts the student's own there: a variance is right or wrong
-    about that. smallest_var is the student's.
-    """
-    t = types.SimpleNamespace(X=X, post=post, rated=rated, old=old, least=least)
-    t.n, t.d = X.shape
-    t.n_j = post.sum(axis=0)
-    t.total = post.T @ (X * rated)
-    t.count = post.T @ rated
-    t.ratings = t.count.sum(axis=1)  # sum_u post[u, j] |C_u|
-    t.mean = t.total / t.count
-    t.mu = t.mean if old is None else np.where(t.count >= 1, t.mean, old.mu)
-    t.p = t.n_j / t.n
-    t.hard = np.eye(post.shape[1])[post.argmax(axis=1)]
-    return t
+MISTAKES["kmeans.estep"] = """
+the {row}s go to the farthest mean (argmax): they belong to the nearest (argmin)
+    distance.argmin => distance.argmax
+the distances are divided by var: K-means compares them as they are
+    distance.argmin => (distance / var).argmin
+the nearest mean is taken by the L1 distance, |x - mu|: it needs (x - mu)^2
+    ((X[:, None] - mu) ** 2) => np.abs(X[:, None] - mu)
+the nearest mean is taken by the largest difference: it needs the sum of (x - mu)^2
+    ((X[:, None] - mu) ** 2).sum => np.abs(X[:, None] - mu).max
+post holds distances: it is 1 for the nearest mean and 0 for the others
+    np.eye(len(mu))[nearest] => distance
+"""
 
+MISTAKES["mstep"] = """
+the squared distances are means over the {column}s: they are sums, divided by d once
+    var = sse / count => var = sse / d / count
+the variance is not divided by d, the number of {column}s
+    var = sse / count.sum(axis=1) => var = sse / post.sum(axis=0)
+it makes hard assignments of the posteriors: the sums need the soft ones, post[u, j]
+    => post = np.eye(post.shape[1])[post.argmax(axis=1)]
+p counts hard assignments: p_j is the soft count sum_u post[u, j], divided by n
+    p = post.sum(axis=0) / n => p = np.eye(len(mu))[post.argmax(axis=1)].mean(axis=0)
+var and p of the mixture have changed places: GaussianMixture(mu, var, p)
+    p = post.sum(axis=0) / n => p = var; var = post.sum(axis=0) / n
+p is not divided by n, the number of {row}s
+    post.sum(axis=0) / n => post.sum(axis=0)
+p is summed over the wrong axis: p_j is a mean over the {row}s (axis 0)
+    post.sum(axis=0) / n => post.mean(axis=1)
+p is summed over the wrong axis: p_j is a mean over the {row}s (axis 0)
+    post.sum(axis=0) / n => post.sum(axis=1)
+p is the same for every {component}: p_j is sum_u post[u, j], divided by n
+    post.sum(axis=0) / n => np.full(len(mu), 1 / len(mu))
+the means are divided by n: they need the {component}'s own count, sum_u post[u, j]
+    mu = total / count => mu = total / n
+the means are not divided by the {component}'s count, sum_u post[u, j]
+    mu = total / count => mu = total
+the means lose their decimals: an array of integers holds whole numbers only
+    distance = => mu = np.trunc(mu); distance =
+p is 0: is there a // where / should be?
+    post.sum(axis=0) / n => post.sum(axis=0) // n
+var holds standard deviations; it needs variances, without the square root
+    np.maximum(var, min_variance) => np.sqrt(np.maximum(var, min_variance))
+the variance is about the mean of all {row}s: it needs the {component}'s own, mu_j
+    sse = (post => middle = (X * rated).sum(axis=0) / rated.sum(axis=0); \
+distance = ((X - middle) ** 2 * rated).sum(axis=1)[:, None]; sse = (post
+the variance is divided by n: it needs the soft count, sum_u post[u, j]
+    var = sse / count.sum(axis=1) => var = sse / n
+the variance is divided by n d: it needs the soft count sum_u post[u, j] in place of n
+    var = sse / count.sum(axis=1) => var = sse / (n * d)
+the variance is divided by a count less 1: it needs the soft count itself
+    var = sse / count.sum(axis=1) => var = sse / (count.sum(axis=1) - 1)
+the variance is divided by a count less 1: it needs the soft count itself
+    var = sse / count.sum(axis=1) => var = sse / (count.sum(axis=1) * (1 - 1 / post.sum(axis=0)))
+the variance is a sum: divide it by the soft count
+    var = sse / count.sum(axis=1) => var = sse
+"""
 
-def sse(t, mu, rated=None):
-    """sum_u post[u, j] ||x_u - mu_j||^2, each (K,)."""
-    rated = t.rated if rated is None else rated
-    squares = (t.X[:, None] - mu) ** 2 * rated[:, None]
-    return (t.post * squares.sum(axis=2)).sum(axis=0)
+MISTAKES["naive_em.mstep"] = """
+no variance falls below a least one: naive EM has no such limit
+    np.maximum(var, min_variance) => np.maximum(var, 0.5)
+no variance falls below a least one: naive EM has no such limit
+    np.maximum(var, min_variance) => np.maximum(var, 1)
+"""
 
+MISTAKES["kmeans.mstep"] = """
+the squared distances are means over the {column}s: they are sums
+    sum(axis=2) => mean(axis=2)
+the cost is of the last cluster only: add up all of them
+    cost = (post * distance).sum() => cost = (post * distance)[:, -1].sum()
+the cost is halved
+    cost = (post * distance).sum() => cost = (post * distance).sum() / 2
+the cost sums distances: it needs their squares
+    cost = (post * distance).sum() => cost = (post * np.sqrt(distance)).sum()
+the cost is a mean: it is the sum over all {row}s
+    cost = (post * distance).sum() => cost = (post * distance).sum() / n
+the cost is the sum of the variances: it is that of the squared distances
+    p = post.sum(axis=0) / n => p = post.sum(axis=0) / n; cost = var.sum()
+"""
 
-def var(t, numerator, denominator):
-    return {"var": np.maximum(numerator / denominator, t.least)}
+MISTAKES["em.mstep"] = """
+min_variance is ignored: np.maximum(var, min_variance)
+    np.maximum(var, min_variance) => var
+min_variance is ignored, .25 is written in the code: np.maximum(var, min_variance)
+    np.maximum(var, min_variance) => np.maximum(var, 0.25)
+min_variance is an upper bound here; it is the least variance, np.maximum(var, min_variance)
+    np.maximum(var, min_variance) => np.minimum(var, min_variance)
+min_variance is applied to the sum of squares: it belongs after the division
+    var = sse / count => var = np.maximum(sse, min_variance) / count
+    np.maximum(var, min_variance) => var
+min_variance is added: it is the least variance, np.maximum(var, min_variance)
+    np.maximum(var, min_variance) => var + min_variance
+a mean is updated although its denominator, sum_u post[u, j] delta(l, C_u), is below 1: \
+keep the old one there
+    count >= 1 => count >= 0
+a mean whose denominator is below 1 becomes 0: keep the old one there
+    mu, mixture.mu) => mu, 0)
+missing entries count in the means' denominator: sum post[u, j] over those who rated l
+    mu = total / count => mu = total / post.sum(axis=0)[:, None]
+missing entries count in the means' denominator: sum post[u, j] over those who rated l
+    mu = total / count => everybody = post.sum(axis=0)[:, None]; mu = total / everybody
+    count >= 1 => everybody >= 1
+the means are the old ones: they are updated where their denominator is at least 1
+    count >= 1, mu, => count >= 1, mixture.mu,
+ratings of 1 are taken for missing: the mask is X != 0
+    => rated = X > 1
+ratings of 1 are taken for missing: the mask is X != 0
+    count = post.T @ rated => count = post.T @ (X > 1)
+the variance leaves out the movies whose mean is kept: it needs all rated ones
+    sse = (post => updated = count >= 1; count = count * updated; \
+distance = ((X[:, None] - mu) ** 2 * (rated[:, None] * updated)).sum(axis=2); sse = (post
+the variance is about the old means: it needs the new ones
+    ((X[:, None] - mu) => ((X[:, None] - mixture.mu)
+the variance's denominator lacks |C_u|: sum_u post[u, j] |C_u|
+    var = sse / count.sum(axis=1) => var = sse / post.sum(axis=0)
+the variance's denominator takes all d movies: it needs |C_u|, sum_u post[u, j] |C_u|
+    var = sse / count.sum(axis=1) => var = sse / (d * post.sum(axis=0))
+the variance counts missing entries as ratings of 0: it needs C_u, the rated movies only
+    ** 2 * rated[:, None] => ** 2
+the variance counts missing entries as ratings of 0: it needs C_u, the rated movies only
+    ** 2 * rated[:, None] => ** 2
+    var = sse / count.sum(axis=1) => var = sse / (d * post.sum(axis=0))
+the variance is the old one
+    var = sse / count.sum(axis=1) => var = mixture.var
+p counts ratings, sum_u post[u, j] |C_u|: it counts users, sum_u post[u, j] / n
+    post.sum(axis=0) / n => count.sum(axis=1) / rated.sum()
+"""
 
+MISTAKES["kmeans.run"] = """
+the limit is a share of the cost, it is 1e-4 itself
+    1e-4 => 1e-4 * cost
+the tolerance is 1e-2 of the cost, it is 1e-4 itself
+    1e-4 => 1e-2 * cost
+the tolerance is 1e-3 of the cost, it is 1e-4 itself
+    1e-4 => 1e-3 * cost
+the limit is 1, it is 1e-4
+    1e-4 => 1
+it returns the cost about the old means: it needs that of the M-step
+    mixture, cost = mstep(X, post) => cost = ((X - post @ mixture.mu) ** 2).sum(); \
+mixture, new = mstep(X, post)
+it returns the mixture that was passed in: it needs that of the last M-step
+    => passed = mixture
+    break => mixture = passed; break
+it returns the post that was passed in: it needs that of the last E-step
+    => passed = post
+    break => post = passed; break
+"""
 
-def variance(t):
-    """The right one."""
-    return var(t, sse(t, t.mu), t.ratings)["var"]
+MISTAKES["run"] = """
+it makes an M-step before the first E-step: the E-step comes first
+    => mixture = mstep(X, post, mixture)
+it makes an E-step after the last M-step and returns its post and ll: it needs those of the last \
+iteration
+    break => post, ll = estep(X, mixture); break
+it returns the mixture before the last M-step: it needs that of the last iteration
+    mixture = mstep => before = mixture; mixture = mstep
+    break => mixture = before; break
+it returns the mixture that was passed in: it needs that of the last M-step
+    => passed = mixture
+    break => mixture = passed; break
+it returns the post that was passed in: it needs that of the last E-step
+    => passed = post
+    break => post = passed; break
+the limit lacks the factor |new|, 1e-6 * |new|
+    1e-6 * abs(ll) => 1e-6
+the tolerance is 1e-3, it should be 1e-6
+    1e-6 => 1e-3
+the tolerance is 1e-4, it should be 1e-6
+    1e-6 => 1e-4
+the tolerance is 1e-5, it should be 1e-6
+    1e-6 => 1e-5
+the tolerance is 1e-7, it should be 1e-6
+    1e-6 => 1e-7
+the limit is 1e-4 without the factor |new|, 1e-6 * |new|
+    1e-6 * abs(ll) => 1e-4
+"""
 
+MISTAKES["fill_matrix"] = """
+given ratings are overwritten: only where X is 0 is there anything to fill
+    np.where(X == 0, guess, X) => guess
+it takes the mean of the likeliest type (a hard assignment): it needs sum_j post[u, j] mu_j
+    post @ mixture.mu => mixture.mu[post.argmax(axis=1)]
+it takes the weights p: it needs the user's own posteriors, sum_j post[u, j] mu_j
+    post @ mixture.mu => mixture.p @ mixture.mu
+the predictions are rounded: they stay as they are
+    post @ mixture.mu => np.round(post @ mixture.mu)
+the predictions are cut to whole numbers: an array of integers holds no others
+    post @ mixture.mu => np.trunc(post @ mixture.mu)
+it takes the movie's mean rating: it needs the mixture's, sum_j post[u, j] mu_j
+    post @ mixture.mu => X.sum(axis=0) / (X != 0).sum(axis=0)
+it takes the user's mean rating: it needs the mixture's, sum_j post[u, j] mu_j
+    post @ mixture.mu => (X.sum(axis=1) / (X != 0).sum(axis=1))[:, None]
+it takes the plain mean of the types: it needs the posteriors, sum_j post[u, j] mu_j
+    post @ mixture.mu => mixture.mu.mean(axis=0)
+the predictions are cut to the range of the ratings: they stay as they are
+    post @ mixture.mu => np.clip(post @ mixture.mu, 1, 5)
+the predictions are cut to the range of the ratings: they stay as they are
+    post @ mixture.mu => np.clip(post @ mixture.mu, X[X != 0].min(), X.max())
+it takes the means of another M-step: it needs those of the mixture that is passed
+    post @ mixture.mu => post @ mstep(X, post, mixture).mu
+it takes the mixture of another M-step: it needs the one that is passed
+    guess = => mixture = mstep(X, post, mixture); post, ll = estep(X, mixture); guess =
+the mask is inverted: the missing entries are 0 still, and the given ratings replaced
+    X == 0, guess, X => X != 0, guess, X
+nothing is filled in: the missing entries are still 0
+    guess, X) => 0, X)
+the given ratings are gone, 0 stands in their place: they stay as they are
+    guess, X) => guess, 0)
+"""
 
-def hard_mstep(t):
-    hard = sums(t.X, t.hard, t.rated, t.old, t.least)
-    return {"mu": hard.mu, "var": variance(hard), "p": hard.p}
+MISTAKES["init"] = """
+the rows are drawn with replacement: np.random.choice(n, K, replace=False)
+    n, K, replace=False => n, K
+the rows come from another generator (default_rng): np.random.seed(seed), then \
+np.random.choice(n, K, replace=False)
+    np.random.RandomState => np.random.default_rng
+the rows are drawn with randint, so one may come twice: np.random.choice(n, K, replace=False)
+    choice(n, K, replace=False) => randint(0, n, K)
+the means are the first rows: draw them, np.random.choice(n, K, replace=False)
+    mu = X[rows] => mu = X[:K]
+the seed is not used: np.random.seed(seed)
+    RandomState(seed) => RandomState(0)
+the variance is over the nonzero entries: it needs all n d of them, zeros included
+    .mean() for => [X != 0].mean() for
+the variance is taken per dimension, (K, d): it is one number each, the mean over all
+    .mean() for => .mean(axis=0) for
+the variance is not divided by d: it is the mean of (X - mu_j)**2 over all n d entries
+    .mean() for => .sum() / n for
+the variance is about the mean of the data: it needs (X - mu_j)**2
+    X - mean => X - X.mean()
+the variance is about the columns' means: it needs (X - mu_j)**2
+    X - mean => X - X.mean(axis=0)
+var holds standard deviations; it needs variances, without the square root
+    p = => var = np.sqrt(var); p =
+the variances are 1: they are means of (X - mu_j)**2
+    p = => var = np.ones(K); p =
+the weights are 1: they are 1/K
+    np.full(K, 1 / K) => np.ones(K)
+the posteriors are 1: they are 1/K
+    np.full((n, K), 1 / K) => np.ones((n, K))
+"""
 
+MISTAKES["rmse"] = """
+it lacks the square root
+    np.sqrt((E**2).mean()) => (E**2).mean()
+it takes the entries that differ only: it needs all of them
+    E = X - Y => E = (X - Y)[X != Y]
+it takes the entries where X is not 0: it needs all of them
+    E = X - Y => E = (X - Y)[X != 0]
+it takes the entries where Y is not 0: it needs all of them
+    E = X - Y => E = (X - Y)[Y != 0]
+it takes the entries where X is 0: it needs all of them
+    E = X - Y => E = (X - Y)[X == 0]
+it is a mean absolute error: square first
+    np.sqrt((E**2).mean()) => np.abs(E).mean()
+it is the root of the sum: it needs that of the mean
+    (E**2).mean() => (E**2).sum()
+the sum is divided by n: it needs all n d entries
+    (E**2).mean() => (E**2).sum() / len(E)
+it is the mean of the roots: square, mean, root
+    np.sqrt((E**2).mean()) => np.sqrt((E**2).mean(axis=1)).mean()
+"""
 
-def without_ones(t):
-    """The M-step where only ratings above 1 count."""
-    other = sums(t.X, t.post, t.X > 1, t.old, t.least)
-    return {"mu": other.mu, "var": variance(other)}
+MISTAKES["bic"] = """
+it counts K weights: only K - 1 are free, since they sum to 1
+    (K - 1) => K
+it leaves out the weights, K - 1 of which are free
+    + (K - 1) =>
+it leaves out the K variances
+    + K + (K - 1) => + (K - 1)
+it counts the means only, K d
+    + K + (K - 1) =>
+it counts a variance for every dimension: there is one for each component
+    + K + (K - 1) => + K * d + (K - 1)
+it counts 3 K - 1 parameters: K d are means
+    K * d + K => 2 * K
+it uses log10: it needs the natural logarithm of n
+    np.log(n) => np.log10(n)
+it uses log2: it needs the natural logarithm of n
+    np.log(n) => np.log2(n)
+it uses log(n d): it needs log n, n is the number of rows
+    np.log(n) => np.log(n * d)
+it uses log d: it needs log n
+    np.log(n) => np.log(d)
+it lacks the logarithm: it needs log n
+    np.log(n) => n
+it lacks the 1/2 of the penalty
+    P / 2 => P
+the penalty has the wrong sign: subtract it
+    ll - P => ll + P
+it is -2 ll + P log n, in another convention: the course's is ll - 1/2 P log n
+    ll - P / 2 => -2 * ll + P
+it has the wrong sign as a whole: the course's is ll - 1/2 P log n
+    ll - P / 2 => -ll + P / 2
+it is 2 ll - P log n, in another convention: the course's is ll - 1/2 P log n
+    ll - P / 2 => 2 * ll - P
+"""
 
+# What gives every figure of the course, and is told in a note. Where a step is changed, run calls
+# the changed one.
+TINY = """
+1e-16 stands inside the logarithm of the whole density, which cuts off points far from every \
+mean: it belongs to p, log(p + 1e-16)
+"""
+ALLOWED = {}
 
-def without_count_of_ones(t):
-    """Means whose numerators have the ratings of 1, and whose denominators have not."""
-    count = t.post.T @ (t.X > 1)
-    return {"mu": np.where(count >= 1, t.total / count, t.old.mu)}
+ALLOWED["naive_em.estep"] = f"""{TINY.strip()}
+    ll = row.sum() => ll = np.log(np.exp(row) + 1e-16).sum()
+{TINY.strip()}
+    post = np.exp(f - row) => post = np.exp(f) / (np.exp(row) + 1e-16)
+    ll = row.sum() => ll = np.log(np.exp(row) + 1e-16).sum()
+{TINY.strip()}
+    f = weight + constant + exponent => f = np.log(np.exp(weight + constant + exponent) + 1e-16)
+"""
 
+ALLOWED["naive_em.run"] = """
+it returns the mixture before its last M-step, which no figure of the course shows: return that \
+of the last
+    mixture = mstep => before = mixture; mixture = mstep
+    break => mixture = before; break
+"""
 
-def updated_movies(t):
-    """Variances over those movies only whose mean was updated, (K, d)."""
-    squares = (t.X[:, None] - t.mu) ** 2 * t.rated[:, None]
-    squares = (t.post[:, :, None] * squares).sum(axis=0)
-    updated = t.count >= 1
-    return var(t, (squares * updated).sum(axis=1), (t.count * updated).sum(axis=1))
-
-
-MSTEP = [
-    (
-        "it makes hard assignments of the posteriors: the sums need the soft ones, post[u, j]",
-        hard_mstep,
-    ),
-    (
-        "p counts hard assignments: p_j is the soft count sum_u post[u, j], divided by n",
-        lambda t: {"p": t.hard.mean(axis=0)},
-    ),
-    (
-        "var and p of the mixture have changed places: GaussianMixture(mu, var, p)",
-        lambda t: {"var": t.p, "p": variance(t)},
-    ),
-    (
-        "p is not divided by n, the number of {row}s",
-        lambda t: {"p": t.n_j},
-    ),
-    (
-        "p is summed over the wrong axis: p_j is a mean over the {row}s (axis 0)",
-        lambda t: {"p": t.post.mean(axis=1)},
-    ),
-    (
-        "p is summed over the wrong axis: p_j is a mean over the {row}s (axis 0)",
-        lambda t: {"p": t.post.sum(axis=1)},
-    ),
-    (
-        "p is the same for every {component}: p_j is sum_u post[u, j], divided by n",
-        lambda t: {"p": np.full(len(t.n_j), 1 / len(t.n_j))},
-    ),
-    (
-        "the means are divided by n: they need the {component}'s own count, sum_u post[u, j]",
-        lambda t: {"mu": t.total / t.n},
-    ),
-    (
-        "the means are not divided by the {component}'s count, sum_u post[u, j]",
-        lambda t: {"mu": t.total},
-    ),
-    (
-        "the means lose their decimals: an array of integers holds whole numbers only",
-        lambda t: {"mu": np.trunc(t.mu)},
-    ),
-    (
-        "p is 0: is there a // where / should be?",
-        lambda t: {"p": t.n_j // t.n},
-    ),
-    (
-        "var holds standard deviations; it needs variances, without the square root",
-        lambda t: {"var": np.sqrt(variance(t))},
-    ),
-    (
-        "the variance is about the mean of all {row}s: it needs the {component}'s own, mu_j",
-        lambda t: var(t, sse(t, (t.X * t.rated).sum(axis=0) / t.rated.sum(axis=0)), t.ratings),
-    ),
-    (
-        "the variance is divided by n: it needs the soft count, sum_u post[u, j]",
-        lambda t: var(t, sse(t, t.mu), t.n),
-    ),
-    (
-        "the variance is divided by n d: it needs the soft count sum_u post[u, j] in place of n",
-        lambda t: var(t, sse(t, t.mu), t.n * t.d),
-    ),
-    (
-        "the variance is divided by a count less 1: it needs the soft count itself",
-        lambda t: var(t, sse(t, t.mu), t.ratings - t.ratings / t.n_j),
-    ),
-    (
-        "the variance is divided by a count less 1: it needs the soft count itself",
-        lambda t: var(t, sse(t, t.mu), t.ratings - 1),
-    ),
-    (
-        "the variance is a sum: divide it by the soft count",
-        lambda t: {"var": np.maximum(sse(t, t.mu), t.least)},
-    ),
-]
-
-NAIVE_MSTEP = [
-    (
-        "the squared distances are means over the {column}s: they are sums, divided by d once",
-        lambda t: {"var": sse(t, t.mu) / (t.d * t.ratings)},
-    ),
-    (
-        "the variance is not divided by d, the number of {column}s",
-        lambda t: {"var": sse(t, t.mu) / t.n_j},
-    ),
-    (
-        "no variance falls below a least one: naive EM has no such limit",
-        lambda t: {"var": np.maximum(variance(t), t.smallest_var)},
-    ),
-    *MSTEP,
-]
-
-KMEANS_MSTEP = [
-    (
-        "the squared distances are means over the {column}s: they are sums",
-        lambda t: {"cost": sse(t, t.mu).sum() / t.d, "var": sse(t, t.mu) / (t.d * t.ratings)},
-    ),
-    (
-        "the cost is of the last cluster only: add up all of them",
-        lambda t: {"cost": sse(t, t.mu)[-1]},
-    ),
-    ("the cost is halved", lambda t: {"cost": sse(t, t.mu).sum() / 2}),
-    (
-        "the cost sums distances: it needs their squares",
-        lambda t: {"cost": (np.sqrt(((t.X - t.post @ t.mu) ** 2).sum(axis=1))).sum()},
-    ),
-    (
-        "the cost is a mean: it is the sum over all {row}s",
-        lambda t: {"cost": sse(t, t.mu).sum() / t.n},
-    ),
-    (
-        "the cost is the sum of the variances: it is that of the squared distances",
-        lambda t: {"cost": (sse(t, t.mu) / t.ratings).sum()},
-    ),
-    *NAIVE_MSTEP,
-]
-
-# Of variances above and below min_variance
-MIN_VARIANCE = [
-    (
-        "min_variance is ignored: np.maximum(var, min_variance)",
-        lambda t: {"var": sse(t, t.mu) / t.ratings},
-    ),
-    (
-        "min_variance is an upper bound here; it is the least variance, np.maximum(var, "
-        "min_variance)",
-        lambda t: {"var": np.minimum(sse(t, t.mu) / t.ratings, t.least)},
-    ),
-    (
-        "min_variance is applied to the sum of squares: it belongs after the division",
-        lambda t: {"var": np.maximum(sse(t, t.mu), t.least) / t.ratings},
-    ),
-    (
-        "min_variance is added: it is the least variance, np.maximum(var, min_variance)",
-        lambda t: {"var": sse(t, t.mu) / t.ratings + t.least},
-    ),
-]
-
-EM_MSTEP = [
-    (
-        "a mean is updated although its denominator, sum_u post[u, j] delta(l, C_u), is below 1: "
-        "keep the old one there",
-        lambda t: {"mu": t.mean},
-    ),
-    (
-        "a mean whose denominator is below 1 becomes 0: keep the old one there",
-        lambda t: {"mu": np.where(t.count >= 1, t.mean, 0)},
-    ),
-    (
-        "missing entries count in the means' denominator: sum post[u, j] over those who rated l",
-        lambda t: {"mu": t.total / t.n_j[:, None]},
-    ),
-    (
-        "missing entries count in the means' denominator: sum post[u, j] over those who rated l",
-        lambda t: {"mu": np.where(t.count >= 1, t.total / t.n_j[:, None], t.old.mu)},
-    ),
-    (
-        "the means are the old ones: they are updated where their denominator is at least 1",
-        lambda t: {"mu": t.old.mu},
-    ),
-    (
-        "ratings of 1 are taken for missing: the mask is X != 0",
-        without_ones,
-    ),
-    (
-        "ratings of 1 are taken for missing: the mask is X != 0",
-        without_count_of_ones,
-    ),
-    (
-        "the variance leaves out the movies whose mean is kept: it needs all rated ones",
-        updated_movies,
-    ),
-    (
-        "the variance is about the old means: it needs the new ones",
-        lambda t: var(t, sse(t, t.old.mu), t.ratings),
-    ),
-    (
-        "the variance's denominator lacks |C_u|: sum_u post[u, j] |C_u|",
-        lambda t: var(t, sse(t, t.mu), t.n_j),
-    ),
-    (
-        "the variance's denominator takes all d movies: it needs |C_u|, sum_u post[u, j] |C_u|",
-        lambda t: var(t, sse(t, t.mu), t.d * t.n_j),
-    ),
-    (
-        "the variance counts missing entries as ratings of 0: it needs C_u, the rated movies only",
-        lambda t: var(t, sse(t, t.mu, np.ones(t.X.shape)), t.ratings),
-    ),
-    (
-        "the variance counts missing entries as ratings of 0: it needs C_u, the rated movies only",
-        lambda t: var(t, sse(t, t.mu, np.ones(t.X.shape)), t.d * t.n_j),
-    ),
-    ("the variance is the old one", lambda t: {"var": t.old.var}),
-    (
-        "p counts ratings, sum_u post[u, j] |C_u|: it counts users, sum_u post[u, j] / n",
-        lambda t: {"p": t.ratings / t.rated.sum()},
-    ),
-    *MSTEP,
-]
-
-# K-means' E-step
-
-KMEANS_ESTEP = [
-    (
-        "the {row}s go to the farthest mean (argmax): they belong to the nearest (argmin)",
-        lambda t: {"post": np.eye(len(t.mu))[t.distance.argmax(axis=1)]},
-    ),
-    (
-        "the distances are divided by var: K-means compares them as they are",
-        lambda t: {"post": np.eye(len(t.mu))[(t.distance / t.var).argmin(axis=1)]},
-    ),
-    (
-        "the nearest mean is taken by the L1 distance, |x - mu|: it needs (x - mu)^2",
-        lambda t: {
-            "post": np.eye(len(t.mu))[np.abs(t.X[:, None] - t.mu).sum(axis=2).argmin(axis=1)]
-        },
-    ),
-    (
-        "the nearest mean is taken by the largest difference: it needs the sum of (x - mu)^2",
-        lambda t: {
-            "post": np.eye(len(t.mu))[np.abs(t.X[:, None] - t.mu).max(axis=2).argmin(axis=1)]
-        },
-    ),
-    (
-        "post holds distances: it is 1 for the nearest mean and 0 for the others",
-        lambda t: {"post": t.distance},
-    ),
-]
-
-# Filling in: X, mu, p of the inputs, and the right post
-
-
-def filled(t, guess):
-    return {"X_pred": np.where(t.X == 0, guess, t.X)}
-
-
-def another_mstep(t):
-    return sums(t.X, t.post, t.X != 0, t, 0.25)
-
-
-def other_post(t, step):
-    """The posteriors of the mixture that an M-step gives."""
-    return terms(t.X, (step.mu, variance(step), step.p), t.X != 0).post
-
-
-FILL = [
-    (
-        "given ratings are overwritten: only where X is 0 is there anything to fill",
-        lambda t: {"X_pred": t.post @ t.mu},
-    ),
-    (
-        "it takes the mean of the likeliest type (a hard assignment): it needs "
-        "sum_j post[u, j] mu_j",
-        lambda t: filled(t, t.mu[t.post.argmax(axis=1)]),
-    ),
-    (
-        "it takes the weights p: it needs the user's own posteriors, sum_j post[u, j] mu_j",
-        lambda t: filled(t, t.p @ t.mu),
-    ),
-    (
-        "the predictions are rounded: they stay as they are",
-        lambda t: filled(t, np.round(t.post @ t.mu)),
-    ),
-    (
-        "the predictions are cut to whole numbers: an array of integers holds no others",
-        lambda t: filled(t, np.trunc(t.post @ t.mu)),
-    ),
-    (
-        "it takes the movie's mean rating: it needs the mixture's, sum_j post[u, j] mu_j",
-        lambda t: filled(t, t.X.sum(axis=0) / (t.X != 0).sum(axis=0)),
-    ),
-    (
-        "it takes the user's mean rating: it needs the mixture's, sum_j post[u, j] mu_j",
-        lambda t: filled(t, (t.X.sum(axis=1) / (t.X != 0).sum(axis=1))[:, None]),
-    ),
-    (
-        "it takes the plain mean of the types: it needs the posteriors, sum_j post[u, j] mu_j",
-        lambda t: filled(t, t.mu.mean(axis=0)),
-    ),
-    (
-        "the predictions are cut to the range of the ratings: they stay as they are",
-        lambda t: filled(t, np.clip(t.post @ t.mu, 1, 5)),
-    ),
-    (
-        "the predictions are cut to the range of the ratings: they stay as they are",
-        lambda t: filled(t, np.clip(t.post @ t.mu, t.X[t.X != 0].min(), t.X.max())),
-    ),
-    (
-        "it takes the means of another M-step: it needs those of the mixture that is passed",
-        lambda t: filled(t, t.post @ another_mstep(t).mu),
-    ),
-    (
-        "it takes the mixture of another M-step: it needs the one that is passed",
-        lambda t: filled(t, other_post(t, another_mstep(t)) @ another_mstep(t).mu),
-    ),
-    (
-        "the mask is inverted: the missing entries are 0 still, and the given ratings replaced",
-        lambda t: {"X_pred": np.where(t.X != 0, t.post @ t.mu, 0)},
-    ),
-    ("nothing is filled in: the missing entries are still 0", lambda t: {"X_pred": t.X}),
-    (
-        "the given ratings are gone, 0 stands in their place: they stay as they are",
-        lambda t: {"X_pred": np.where(t.X == 0, t.post @ t.mu, 0)},
-    ),
-]
-
-# Where run may stop: (words, function of the new and the old score: whether it stops), the scores
-# of two iterations
-
-STOPS_LL = [
-    ("the limit lacks the factor |new|, 1e-6 * |new|", lambda new, old: new - old <= 1e-6),
-    ("the tolerance is 1e-3, it should be 1e-6", lambda new, old: new - old <= 1e-3 * abs(new)),
-    ("the tolerance is 1e-4, it should be 1e-6", lambda new, old: new - old <= 1e-4 * abs(new)),
-    ("the tolerance is 1e-5, it should be 1e-6", lambda new, old: new - old <= 1e-5 * abs(new)),
-    ("the tolerance is 1e-7, it should be 1e-6", lambda new, old: new - old <= 1e-7 * abs(new)),
-    (
-        "the limit is 1e-4 without the factor |new|, 1e-6 * |new|",
-        lambda new, old: new - old <= 1e-4,
-    ),
-]
-
-STOPS_COST = [
-    (
-        "the limit is a share of the cost, it is 1e-4 itself",
-        lambda new, old: old - new <= 1e-4 * new,
-    ),
-    (
-        "the tolerance is 1e-2 of the cost, it is 1e-4 itself",
-        lambda new, old: old - new <= 1e-2 * new,
-    ),
-    (
-        "the tolerance is 1e-3 of the cost, it is 1e-4 itself",
-        lambda new, old: old - new <= 1e-3 * new,
-    ),
-    ("the limit is 1, it is 1e-4", lambda new, old: old - new <= 1),
-]
-
-# common.py: init of X, K, rng seed; rmse of X, Y; bic of ll, n, d, K
-
-
-def init_rows(t, rows):
-    return {"mu": t.X[rows]}
-
-
-def about_means(t, counts):
-    """The variances of init, of the entries that count."""
-    return {"var": np.array([((t.X - mean) ** 2)[counts].mean() for mean in t.mu])}
-
-
-INIT = [
-    (
-        "the rows are drawn with replacement: np.random.choice(n, K, replace=False)",
-        lambda t: init_rows(t, np.random.RandomState(t.seed).choice(t.n, t.K)),
-    ),
-    (
-        "the rows come from another generator (default_rng): np.random.seed(seed), then "
-        "np.random.choice(n, K, replace=False)",
-        lambda t: init_rows(t, np.random.default_rng(t.seed).choice(t.n, t.K, replace=False)),
-    ),
-    (
-        "the rows are drawn with randint, so one may come twice: np.random.choice(n, K, "
-        "replace=False)",
-        lambda t: init_rows(t, np.random.RandomState(t.seed).randint(0, t.n, t.K)),
-    ),
-    (
-        "the means are the first rows: draw them, np.random.choice(n, K, replace=False)",
-        lambda t: init_rows(t, np.arange(t.K)),
-    ),
-    (
-        "the seed is not used: np.random.seed(seed)",
-        lambda t: init_rows(t, np.random.RandomState(0).choice(t.n, t.K, replace=False)),
-    ),
-    (
-        "the variance is over the nonzero entries: it needs all n d of them, zeros included",
-        lambda t: about_means(t, t.X != 0),
-    ),
-    (
-        "the variance is taken per dimension, (K, d): it is one number each, the mean over all",
-        lambda t: {"var": np.array([((t.X - mean) ** 2).mean(axis=0) for mean in t.mu])},
-    ),
-    (
-        "the variance is not divided by d: it is the mean of (X - mu_j)**2 over all n d entries",
-        lambda t: {"var": t.d * about_means(t, t.X == t.X)["var"]},
-    ),
-    (
-        "the variance is about the mean of the data: it needs (X - mu_j)**2",
-        lambda t: {"var": np.full(t.K, t.X.var())},
-    ),
-    (
-        "the variance is about the columns' means: it needs (X - mu_j)**2",
-        lambda t: {"var": np.full(t.K, t.X.var(axis=0).mean())},
-    ),
-    (
-        "var holds standard deviations; it needs variances, without the square root",
-        lambda t: {"var": np.sqrt(about_means(t, t.X == t.X)["var"])},
-    ),
-    ("the variances are 1: they are means of (X - mu_j)**2", lambda t: {"var": np.ones(t.K)}),
-    ("the weights are 1: they are 1/K", lambda t: {"p": np.ones(t.K)}),
-    ("the posteriors are 1: they are 1/K", lambda t: {"post": np.ones((t.n, t.K))}),
-]
-
-RMSE = [
-    ("it lacks the square root", lambda t: {"rmse": (t.E**2).mean()}),
-    (
-        "it takes the entries that differ only: it needs all of them",
-        lambda t: {"rmse": np.sqrt((t.E[t.E != 0] ** 2).mean())},
-    ),
-    (
-        "it takes the entries where X is not 0: it needs all of them",
-        lambda t: {"rmse": np.sqrt((t.E[t.X != 0] ** 2).mean())},
-    ),
-    (
-        "it takes the entries where Y is not 0: it needs all of them",
-        lambda t: {"rmse": np.sqrt((t.E[t.Y != 0] ** 2).mean())},
-    ),
-    (
-        "it takes the entries where X is 0: it needs all of them",
-        lambda t: {"rmse": np.sqrt((t.E[t.X == 0] ** 2).mean())},
-    ),
-    ("it is a mean absolute error: square first", lambda t: {"rmse": np.abs(t.E).mean()}),
-    (
-        "it is the root of the sum: it needs that of the mean",
-        lambda t: {"rmse": np.sqrt((t.E**2).sum())},
-    ),
-    (
-        "the sum is divided by n: it needs all n d entries",
-        lambda t: {"rmse": np.sqrt((t.E**2).sum() / len(t.E))},
-    ),
-    ("it is the mean of the roots: square, mean, root", lambda t: {"rmse": rows_rmse(t)}),
-]
+Mixture = namedtuple("Mixture", "mu var p")  # no import of common.py: it may be a student's
 
 
-def rows_rmse(t):
-    return np.sqrt((t.E**2).mean(axis=1)).mean()
+def text_of(module, function):
+    """A right text: the module's own, if it has one."""
+    return RIGHT.get(f"{module}.{function}") or RIGHT[function]
 
 
-def penalty(P, log_n):
-    """A rule for bic of another number of parameters or another logarithm."""
-    return lambda t: {"bic": t.ll - P(t) / 2 * log_n(t)}
+def changed(module, function, table=MISTAKES):
+    """[(words, changed text)] of a table for a function, the module's own mistakes first."""
+    own = f"{module}.{function}"
+    keys = [own] if own in RIGHT else [own, function]
+    found = []
+    for key in keys:
+        for line in table.get(key, "").strip().splitlines():
+            if line.startswith(" "):
+                words, text = found.pop()
+                found.append((words, with_change(text, line)))
+            else:
+                found.append((line, text_of(module, function)))
+    return without_repeated_texts(found)
 
 
-def right_P(t):
-    return t.K * t.d + 2 * t.K - 1
+def with_change(text, line):
+    """The text with `old => new` in it."""
+    old, _, new = line.partition("=>")
+    if not old.strip():
+        return f"\n{new.strip()}{text}"
+    if old.strip() not in text:
+        raise ValueError(f"{old.strip()!r} is not in the right text")
+    return text.replace(old.strip(), new.strip())
 
 
-def log_n(t):
-    return math.log(t.n)
+def without_repeated_texts(found):
+    """The first of those that change the text in the same way: a module may have its own words."""
+    first = {}
+    for words, text in found:
+        first.setdefault(text, words)
+    return [(words, text) for text, words in first.items()]
 
 
-BIC = [
-    (
-        "it counts K weights: only K - 1 are free, since they sum to 1",
-        penalty(lambda t: right_P(t) + 1, log_n),
-    ),
-    (
-        "it leaves out the weights, K - 1 of which are free",
-        penalty(lambda t: t.K * t.d + t.K, log_n),
-    ),
-    (
-        "it leaves out the K variances",
-        penalty(lambda t: t.K * t.d + t.K - 1, log_n),
-    ),
-    ("it counts the means only, K d", penalty(lambda t: t.K * t.d, log_n)),
-    (
-        "it counts a variance for every dimension: there is one for each component",
-        penalty(lambda t: 2 * t.K * t.d + t.K - 1, log_n),
-    ),
-    ("it counts 3 K - 1 parameters: K d are means", penalty(lambda t: 3 * t.K - 1, log_n)),
-    (
-        "it uses log10: it needs the natural logarithm of n",
-        penalty(right_P, lambda t: math.log10(t.n)),
-    ),
-    (
-        "it uses log2: it needs the natural logarithm of n",
-        penalty(right_P, lambda t: math.log2(t.n)),
-    ),
-    (
-        "it uses log(n d): it needs log n, n is the number of rows",
-        penalty(right_P, lambda t: math.log(t.n * t.d)),
-    ),
-    ("it uses log d: it needs log n", penalty(right_P, lambda t: math.log(t.d))),
-    ("it lacks the logarithm: it needs log n", penalty(right_P, lambda t: t.n)),
-    ("it lacks the 1/2 of the penalty", penalty(lambda t: 2 * right_P(t), log_n)),
-    ("the penalty has the wrong sign: subtract it", penalty(lambda t: -right_P(t), log_n)),
-    (
-        "it is -2 ll + P log n, in another convention: the course's is ll - 1/2 P log n",
-        lambda t: {"bic": -2 * t.ll + right_P(t) * math.log(t.n)},
-    ),
-    (
-        "it has the wrong sign as a whole: the course's is ll - 1/2 P log n",
-        lambda t: {"bic": -t.ll + right_P(t) / 2 * math.log(t.n)},
-    ),
-    (
-        "it is 2 ll - P log n, in another convention: the course's is ll - 1/2 P log n",
-        lambda t: {"bic": 2 * t.ll - right_P(t) * math.log(t.n)},
-    ),
-]
+def source(module, texts):
+    """The functions of a module, with other texts than the right ones for those in texts."""
+    parts = []
+    for function, (head, last) in FRAMES[module].items():
+        body = texts.get(function) or text_of(module, function)
+        parts.append(f"{head}{textwrap.indent(body, '    ')}    {last}\n")
+    return "\n\n".join(parts)
+
+
+def made(module, texts):
+    """Those functions, ready to be called: {name: function}."""
+    names = {"np": np, "GaussianMixture": Mixture}
+    exec(source(module, texts), names)
+    return names
+
+
+@functools.cache
+def mistaken(module, function):
+    """[(words, function)] of the typical mistakes."""
+    found = []
+    for words, text in changed(module, function):
+        found.append((words, made(module, {function: text})[function]))
+    return found
+
+
+@functools.cache
+def allowed(module, function):
+    """[(words, function)] of what is right by the course, and only noted."""
+    found = []
+    for changes in FRAMES[module]:
+        for words, text in changed(module, changes, ALLOWED):
+            found.append((words, made(module, {changes: text})[function]))
+    return found

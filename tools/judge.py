@@ -1,0 +1,556 @@
+"""How a student's module is judged: its functions are called, compared, and what is wrong is told.
+
+The tests of a module stand in the order in which its functions build on each other. A function
+that has failed is remembered, and a test that calls it is skipped: so the first failure is the
+cause. No formula stands here: test.py says what is expected, mistakes.py what mistakes give.
+"""
+
+import contextlib
+import copy
+import importlib
+import inspect
+import itertools
+import math
+import os
+import re
+import signal
+import sys
+import traceback
+import unittest
+import warnings
+from pathlib import Path
+from unittest import mock
+
+import mistakes
+import numpy as np
+from mistakes import Mixture
+
+PROJECT = Path(__file__).resolve().parent.parent
+LIBRARIES = ["matplotlib", "numpy", "scipy"]  # no others are offered: names may be misspelt
+NUMBERS = {"ll", "cost", "rmse", "bic"}
+GONE = {  # what NumPy had, and what to write now
+    "bool": "bool",
+    "float": "float",
+    "int": "int",
+    "object": "object",
+    "math": "import math, and then math",
+    "product": "np.prod",
+    "asscalar": "x.item()",
+    "in1d": "np.isin",
+}
+
+
+# 1. A call of a student's function
+
+
+class Wrong(Exception):
+    """What is wrong with a function, in lines of which the first names the cause."""
+
+
+class OutOfTime(BaseException):
+    """A call takes too long; no Exception, which a student's code might catch."""
+
+
+@contextlib.contextmanager
+def quiet():
+    """Let a student's code print and warn into nothing, and read nothing."""
+    with contextlib.ExitStack() as stack:
+        nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+        stack.enter_context(contextlib.redirect_stdout(nowhere))
+        stack.enter_context(contextlib.redirect_stderr(nowhere))
+        stack.enter_context(mock.patch.object(sys, "stdin", None))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        stack.enter_context(np.errstate(all="ignore"))  # 0/0 is told by its nan
+        yield
+
+
+@contextlib.contextmanager
+def time_limit(seconds):
+    """Raise OutOfTime after so much processor time, where the system can (Windows cannot)."""
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def end(*_):
+        raise OutOfTime
+
+    before = signal.signal(signal.SIGPROF, end)
+    signal.setitimer(signal.ITIMER_PROF, seconds, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def told(error, where):
+    """An exception of a student's code in words, with the file and the line of their code."""
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f"{Path(error.filename).name}, line {error.lineno}"
+        return f"{place}: {type(error).__name__}: {error.msg}\n{(error.text or '').strip()}"
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if Path(frame.filename).parent == PROJECT]
+    theirs = [frame for frame in theirs if Path(frame.filename).name != "test.py"]
+    if not theirs:
+        return f"{where} does not work: {first_line(error)}"
+    last = theirs[-1]
+    place = f"{Path(last.filename).name}, line {last.lineno}"
+    if isinstance(error, NotImplementedError):
+        return f"{Path(last.filename).stem}.{last.name} is not written yet ({place})"
+    if isinstance(error, SystemExit):
+        return f"{place} ends Python: take it out\n{last.line}"
+    return f"{place}: {advice(error, last.line) or first_line(error)} (in {where})\n{last.line}"
+
+
+def first_line(error):
+    """An exception as Python tells it, without what may follow."""
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+
+
+def advice(error, line):
+    """How to write the line of a student's code that raised an error, or None."""
+    message = str(error)
+    if isinstance(error, ImportError):
+        package = re.search(r"(from|import)\s+[\w.]*\.(common|kmeans|naive_em|em)\b", line)
+        if package:
+            return f"there is no package here: write {package[1]} {package[2]}"
+        if error.name in LIBRARIES:
+            install = f"{sys.executable} -m pip install {error.name}"
+            return f"it needs {error.name}, which is missing: {install}"
+    if "lost sys.stdin" in message:
+        return "it waits for input: take it out"
+    gone = re.search(r"module 'numpy' has no attribute '(\w+)'", message)
+    if gone and gone[1] in GONE:
+        return f"NumPy no longer has np.{gone[1]}: write {GONE[gone[1]]}"
+    if re.search("only (length-1|size-1|0-dimensional) arrays can be converted", message):
+        return "NumPy no longer makes a number of an array: take the number out, x[0] or x[0, 0]"
+    if "setting an array element with a sequence" in message:
+        return "NumPy no longer stores an array as one number: take the number out, x[0] or x[0, 0]"
+    return None
+
+
+# 2. What a function returned
+
+
+def array(value):
+    """What np.asarray makes of a value; of rows of different lengths, an array of no numbers."""
+    if isinstance(value, np.ma.MaskedArray):
+        value = value.filled(np.nan)
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.array(None)
+
+
+def values_of(names, result):
+    """The values that a function returned, as many as names if it can be."""
+    if len(names) == 1:
+        return [result]
+    return list(result) if type(result) in (tuple, list) else []
+
+
+def fits(name, value):
+    """Whether a value is of the kind that its name promises."""
+    if name == "mixture":
+        return all(hasattr(value, part) for part in ("mu", "var", "p"))
+    if name in NUMBERS:
+        return array(value).size == 1 and array(value).dtype.kind in "fiu"
+    return isinstance(value, (np.ndarray, list)) and np.shape(array(value)) != ()
+
+
+def misfit(returns, result, row):
+    """What is wrong with the kinds of the values that a function returned, or None."""
+    names = returns.split(", ")
+    values = values_of(names, result)
+    complete = len(values) == len(names)
+    if complete and all(map(fits, names, values)):
+        return None
+    should = f"({returns})" if len(names) > 1 else returns
+    words = f" returns {describe(result)}, it should return {should}"
+    if result is None:
+        return f"{words}: there is no return, or nothing behind it"
+    if not complete:
+        return words
+    if any(all(map(fits, names, order)) for order in itertools.permutations(values)):
+        return f"{words}: the order is wrong"
+    for name, value in zip(names, values):
+        if name in NUMBERS and array(value).size > 1:
+            words = f": {name} has to be one number, it is an array of shape {np.shape(value)}"
+            if name == "ll":
+                words += f": add up what the {row}s give"
+    return words
+
+
+def describe(value):
+    """What a function returned, in a few words."""
+    if value is None:
+        return "None"
+    if fits("mixture", value):
+        return "a mixture"
+    if isinstance(value, tuple):
+        return f"({', '.join(describe(part) for part in value)})"
+    if isinstance(value, np.ndarray) and value.shape:
+        return f"an array of shape {value.shape}"
+    return "a number" if fits("ll", value) else f"a {type(value).__name__}"
+
+
+def parts_of(returns, result):
+    """{name: value} of what a function returned; a mixture has three parts."""
+    names = returns.split(", ")
+    parts = {}
+    for name, value in zip(names, values_of(names, result)):
+        if name == "mixture":
+            parts.update(mu=value.mu, var=value.var, p=value.p)
+        else:
+            parts[name] = value
+    return parts
+
+
+def same(before, after):
+    return np.array_equal(before, after, equal_nan=True)
+
+
+def off_by(got, expected):
+    """The largest error of any entry, as a share of the largest entry that is expected."""
+    if np.shape(got) != np.shape(expected):
+        return math.inf
+    largest = np.abs(expected).max(initial=0) or 1.0
+    worst = np.abs(np.subtract(got, expected)).max(initial=0) / largest
+    return math.inf if math.isnan(worst) else worst
+
+
+# 3. A test case for a module
+
+
+class Judge(unittest.TestCase):
+    """What the four test cases of the course have in common; each sets name and functions."""
+
+    name = ""  # of the module
+    functions = {}  # {function: (what it takes, what it returns)}
+    words = {"row": "point", "column": "column", "component": "component"}
+    seconds = 10  # of processor time for a call
+    failed = set()  # "em.mstep", ...: a test that calls one of them is skipped
+    notes = {}  # {words: [functions]}: right by the course, but would break elsewhere
+
+    def setUp(self):
+        """Import the module, once common.py is imported, which it needs."""
+        for name in ("common", self.name):
+            function = f"the import of {name}.py"
+            self.wait_for(function)
+            try:
+                with quiet(), time_limit(self.seconds):
+                    module = importlib.import_module(name)
+            except OutOfTime:
+                words = f"{function} takes more than {self.seconds} seconds: a module should "
+                self.wrong(function, words + "define functions, and run nothing")
+            except (Exception, SystemExit) as error:
+                words = told(error, function)
+                if getattr(error, "name", None) == name and isinstance(error, ModuleNotFoundError):
+                    words = f"there is no {name}.py beside test.py"
+                self.wrong(function, words)
+            if name == "common" and not hasattr(module, "GaussianMixture"):
+                self.wrong(function, "common.py has no GaussianMixture")
+        self.GaussianMixture = sys.modules["common"].GaussianMixture
+        self.module = module
+
+    def wait_for(self, *functions):
+        """Skip the test if one of the functions has failed."""
+        for function in functions:
+            if function in self.failed:
+                self.skipTest(f"waiting for {function}")
+
+    def has_failed(self, *functions):
+        return any(f"{self.name}.{function}" in self.failed for function in functions)
+
+    def wrong(self, function, words):
+        """Fail, and remember the function."""
+        self.failed.add(function)
+        self.fail(words)
+
+    def note(self, function, words):
+        functions = self.notes.setdefault(words, [])
+        if f"{self.name}.{function}" not in functions:
+            functions.append(f"{self.name}.{function}")
+
+    def call(self, function, *arguments):
+        """{part: array} of what a function of the module returns, or a failure of the test."""
+        full = f"{self.name}.{function}"
+        self.wait_for(full)
+        try:
+            return self.result(function, arguments)[0]
+        except Wrong as wrong:
+            self.wrong(full, str(wrong))
+
+    def result(self, function, arguments):
+        """What a function makes of copies of the arguments, {part: array}, and which it changed.
+
+        Raise Wrong where it does not work or returns something else.
+        """
+        full = f"{self.name}.{function}"
+        code = getattr(self.module, function, None)
+        if not callable(code):
+            raise Wrong(f"{self.name}.py has no function {function}")
+        takes, returns = self.functions[function]
+        self.check_signature(code, full, takes, arguments)
+        copies = [self.fresh(argument) for argument in arguments]
+        try:
+            with quiet(), time_limit(self.seconds):
+                result = code(*copies)
+        except OutOfTime:
+            words = f"{full} takes more than {self.seconds} seconds"
+            raise Wrong(words + self.why_endless(function)) from None
+        except (Exception, SystemExit) as error:
+            raise Wrong(told(error, full)) from None
+        problem = misfit(returns, result, self.words["row"])
+        if problem:
+            raise Wrong(full + problem)
+        parts = parts_of(returns, result)
+        for part, value in parts.items():
+            parts[part] = self.checked_array(function, part, value)
+        return parts, self.changed(function, takes.split(", "), arguments, copies)
+
+    def why_endless(self, function):
+        """Why a function may take too long, in words that follow a message."""
+        return ""
+
+    def check_signature(self, code, full, takes, arguments):
+        """Raise Wrong for a function that does not take the course's arguments."""
+        try:
+            signature = inspect.signature(code)
+        except ValueError:  # not written in Python
+            return
+        names = list(signature.parameters)
+        expected = takes.split(", ")
+        other_order = names != expected and sorted(names) == sorted(expected)
+        try:
+            signature.bind(*arguments)
+        except TypeError:
+            other_order = True
+        if other_order:
+            raise Wrong(f"{full} takes ({', '.join(names)}), it should take ({takes})")
+
+    def fresh(self, argument):
+        """A copy of an argument, as the course's code would pass it."""
+        if isinstance(argument, Mixture):
+            return self.GaussianMixture(*copy.deepcopy(tuple(argument)))
+        return copy.deepcopy(argument)
+
+    def checked_array(self, function, part, value):
+        """A part as an array, or a number; notes say what may stand in the way of others' code."""
+        result = array(value)
+        if result.dtype.kind not in "fiu":
+            raise Wrong(f"{self.name}.{function}: {part} is no array of real numbers")
+        if part in NUMBERS and result.shape != ():
+            words = f"{part} is an array of shape {result.shape}: others expect a number, "
+            self.note(function, f"{words}{part}.item()")
+            return result.reshape(())
+        if result.shape != () and type(value) is not np.ndarray:
+            words = f"{part} is a {type(value).__name__}, with which products and sums mean "
+            self.note(function, words + "something else: np.array(...) makes an array of it")
+        return result
+
+    def changed(self, function, names, arguments, copies):
+        """The names of the arguments that a function changed in place, which a note says."""
+        changed = []
+        for name, before, after in zip(names, arguments, copies):
+            if isinstance(before, Mixture):
+                for part in Mixture._fields:
+                    if not same(getattr(before, part), getattr(after, part)):
+                        changed.append(f"{name}.{part}")
+            elif not same(before, after):
+                changed.append(name)
+        if changed:
+            copied = changed[0].split(".")[-1]
+            words = f"{', '.join(changed)} changed in place, which the caller may still need: "
+            self.note(function, f"{words}copy it first, {copied} = {changed[0]}.copy()")
+        return changed
+
+    def check(self, function, arguments, expected, case=""):
+        """Every part of what a function returns is what is expected; case is said of no mistake."""
+        self.compare(function, arguments, self.call(function, *arguments), expected, case)
+
+    def compare(self, function, arguments, got, expected, case="", limit=1e-6):
+        """Fail where what a function returned is off, and name the mistake that explains it."""
+        errors = {part: off_by(got[part], expected[part]) for part in expected}
+        wrong = [part for part in expected if errors[part] > limit]
+        if not wrong and max(errors.values()) <= 1e-9:
+            return
+        full = f"{self.name}.{function}"
+        for part in expected:
+            kind = np.asarray(got[part]).dtype
+            if kind in (np.float16, np.float32):
+                words = f"{full} computes {part} in {kind}, which has too few digits for the "
+                self.wrong(full, f"{words}course's figures: use float64")
+        if not wrong:
+            words = "the last digits are off, by 1e-9 to 1e-6 of the largest entry: look for a "
+            words += "rounded constant, or for one that is added against 0/0"
+            return self.note(function, words)
+
+        for words, code in mistakes.allowed(self.name, function):
+            if self.explained(function, code, arguments, got, expected, limit) == wrong:
+                return self.note(function, words)
+        words = ""
+        part = wrong[0]
+        for mistake, code in mistakes.mistaken(self.name, function):
+            parts = self.explained(function, code, arguments, got, expected, limit)
+            if parts:
+                words = mistake.format(**self.words)
+                part = parts[0]
+                break
+        if not words and "X" in self.result(function, arguments)[1]:
+            words = "it changes X in place while it still needs it: compute with a copy, "
+            words += "X - mu and not X -= mu"
+        lines = [words, case, self.entry(part, got[part], expected[part], limit)]
+        self.wrong(full, f"{full}: " + "\n".join(line for line in lines if line))
+
+    def explained(self, function, code, arguments, got, expected, limit):
+        """The parts that are off where code gives the same; [] where it gives anything else.
+
+        What code gives as expected, it does not explain: there the student's may be right or wrong.
+        """
+        try:
+            with quiet():
+                would = parts_of(self.functions[function][1], code(*arguments))
+        except Exception:  # the mistake cannot be made with these arguments
+            return []
+        about = [part for part in expected if off_by(would[part], expected[part]) > limit]
+        if not all(off_by(got[part], would[part]) <= limit for part in about):
+            return []
+        return [part for part in about if off_by(got[part], expected[part]) > limit]
+
+    def entry(self, part, got, expected, limit=1e-6):
+        """The first entry of a part that is off, and what it should be."""
+        got = np.asarray(got, dtype=float)
+        expected = np.asarray(expected, dtype=float)
+        if got.shape != expected.shape:
+            turned = ", so it is transposed" if got.T.shape == expected.shape else ""
+            return f"{part} has shape {got.shape}, it should be {expected.shape}{turned}"
+        right = np.abs(got - expected) <= limit * np.abs(expected).max()
+        at = tuple(np.argwhere(~right)[0].tolist())
+        name = part
+        if at:
+            counted = [f"{label} {i + 1}" for label, i in zip(self.labels(part), at)]
+            name = f"{part}[{', '.join(map(str, at))}] ({', '.join(counted)})"
+        digits = 4
+        while digits < 17 and f"{got[at]:.{digits}g}" == f"{expected[at]:.{digits}g}":
+            digits += 2
+        words = f"{name} is {got[at]:.{digits}g}, it should be {expected[at]:.{digits}g}"
+        if got.size > 1:
+            words += f" ({(~right).sum()} of {got.size} are off)"
+        return words
+
+    def labels(self, part):
+        """What the indices of an array count."""
+        row, column, component = (self.words[key] for key in ("row", "column", "component"))
+        labels = {"mu": [component, column], "post": [row, component], "X_pred": [row, column]}
+        return labels.get(part, [component])
+
+    def attempt(self, function, *arguments):
+        """What call gives, or None where it would fail."""
+        try:
+            return self.result(function, arguments)[0]
+        except Wrong:
+            return None
+
+    def note_unless(self, words, function, arguments, expected=None):
+        """Note the words if a call does not give what is expected: if None, finite numbers."""
+        if self.has_failed(function):
+            return
+        got = self.attempt(function, *arguments)
+        if got is None:
+            good = False
+        elif expected is None:
+            good = all(np.isfinite(value).all() for value in got.values())
+        else:
+            good = all(off_by(got[part], expected[part]) <= 1e-6 for part in expected)
+        if not good:
+            self.note(function, words)
+
+
+# 4. The verdict
+
+
+def name_of(test):
+    """Em.test_run"""
+    return ".".join(test.id().split(".")[-2:])
+
+
+class Verdict(unittest.TestResult):
+    """Prints a dot, F or s for each test, or a line with -v; then what failed, in its order."""
+
+    def __init__(self, verbose):
+        super().__init__()
+        self.verbose = verbose
+        self.passed = 0
+        self.wrong = []  # (name, words)
+        self.waiting = []  # names
+        self.reasons = []  # why others are skipped
+
+    def show(self, test, letter, word):
+        if self.verbose:
+            print(f"{name_of(test)} ... {word}", flush=True)
+        else:
+            print(letter, end="", flush=True)
+
+    def addSuccess(self, test):
+        self.passed += 1
+        self.show(test, ".", "ok")
+
+    def addSkip(self, test, reason):
+        if reason.startswith("waiting"):
+            self.waiting.append(name_of(test))
+        else:
+            self.reasons.append(reason)
+        self.show(test, "s", f"skipped: {reason}")
+
+    def addFailure(self, test, err):
+        self.wrong.append((name_of(test), str(err[1])))
+        self.show(test, "F", "FAIL")
+        if self.failfast:
+            self.stop()
+
+    def addError(self, test, err):
+        """An exception of the judge's own code, with its traceback."""
+        words = "".join(traceback.format_exception(*err))
+        self.addFailure(
+            test, (err[0], f"test.py does not work here: {first_line(err[1])}\n{words}")
+        )
+
+    def tell(self):
+        """Print the failures, the verdict, and then the notes."""
+        notes = self.lines_of_notes()
+        print()
+        for name, words in self.wrong:
+            lines = words.splitlines()
+            if len(lines) == 1 and len(name + words) < 100:
+                print(f"FAIL {name}: {words}")
+            else:
+                print("\n    ".join([f"FAIL {name}", *lines]))
+        if self.waiting:
+            print(f"Waiting until that is mended: {', '.join(self.waiting)}")
+        if self.wrong:
+            print(f"\nMend this first: {self.wrong[0][1].splitlines()[0]}")
+        elif notes:
+            print("All is well by the course, with notes below.")
+        else:
+            print("All is well: what was tested does what it should.")
+        counts = f"{self.passed} passed, {len(self.wrong)} failed"
+        if self.waiting:
+            counts += f", {len(self.waiting)} waiting"
+        if self.reasons:
+            counts += f", {len(self.reasons)} skipped: they need {self.reasons[0]}"
+        print(counts)
+        if notes:
+            print("\nNotes: right by the course, but would break elsewhere")
+            print("\n".join(notes))
+
+    def lines_of_notes(self):
+        """One line for each note on functions that have not failed."""
+        lines = []
+        for words, functions in Judge.notes.items():
+            functions = [function for function in functions if function not in Judge.failed]
+            if functions:
+                lines.append(f"- {', '.join(functions)}: {words}")
+        return lines
