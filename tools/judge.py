@@ -124,10 +124,10 @@ def advice(error, line):
     gone = re.search(r"module 'numpy' has no attribute '(\w+)'", message)
     if gone and gone[1] in GONE:
         return f"NumPy no longer has np.{gone[1]}: write {GONE[gone[1]]}"
-    if re.search("only (length-1|size-1|0-dimensional) arrays can be converted", message):
-        return "NumPy no longer makes a number of an array: take the number out, x[0] or x[0, 0]"
-    if "setting an array element with a sequence" in message:
-        return "NumPy no longer stores an array as one number: take the number out, x[0] or x[0, 0]"
+    sequence = "setting an array element with a sequence" in message
+    if sequence or re.search(r"only [\w-]+ arrays can be converted", message):
+        words = "NumPy 2 takes no array for a number, not even one of one element: "
+        return words + "take the number out, x.item()"
     return None
 
 
@@ -395,9 +395,10 @@ class Judge(unittest.TestCase):
         part = wrong[0]
         for mistake, code in mistakes.mistaken(self.name, function):
             parts = self.explained(function, code, arguments, got, expected, limit)
-            if parts:
+            if parts == wrong or (parts and not words):  # the first, or the first of all parts
                 words = mistake.format(**self.words)
                 part = parts[0]
+            if parts == wrong:
                 break
         if not words and "X" in self.result(function, arguments)[1]:
             words = "it changes X in place while it still needs it: compute with a copy, "

@@ -376,17 +376,12 @@ p counts ratings, sum_u post[u, j] |C_u|: it counts users, sum_u post[u, j] / n
 """
 
 MISTAKES["kmeans.run"] = """
-the limit is a share of the cost, it is 1e-4 itself
-    1e-4 => 1e-4 * cost
 the tolerance is 1e-2 of the cost, it is 1e-4 itself
     1e-4 => 1e-2 * cost
 the tolerance is 1e-3 of the cost, it is 1e-4 itself
     1e-4 => 1e-3 * cost
 the limit is 1, it is 1e-4
     1e-4 => 1
-it returns the cost about the old means: it needs that of the M-step
-    mixture, cost = mstep(X, post) => cost = ((X - post @ mixture.mu) ** 2).sum(); \
-mixture, new = mstep(X, post)
 it returns the mixture that was passed in: it needs that of the last M-step
     => passed = mixture
     break => mixture = passed; break
@@ -401,9 +396,6 @@ it makes an M-step before the first E-step: the E-step comes first
 it makes an E-step after the last M-step and returns its post and ll: it needs those of the last \
 iteration
     break => post, ll = estep(X, mixture); break
-it returns the mixture before the last M-step: it needs that of the last iteration
-    mixture = mstep => before = mixture; mixture = mstep
-    break => mixture = before; break
 it returns the mixture that was passed in: it needs that of the last M-step
     => passed = mixture
     break => mixture = passed; break
@@ -422,6 +414,12 @@ the tolerance is 1e-7, it should be 1e-6
     1e-6 => 1e-7
 the limit is 1e-4 without the factor |new|, 1e-6 * |new|
     1e-6 * abs(ll) => 1e-4
+"""
+
+MISTAKES["em.run"] = """
+it returns the mixture before the last M-step: it needs that of the last iteration
+    mixture = mstep => before = mixture; mixture = mstep
+    break => mixture = before; break
 """
 
 MISTAKES["fill_matrix"] = """
@@ -463,8 +461,6 @@ the rows are drawn with replacement: np.random.choice(n, K, replace=False)
 the rows come from another generator (default_rng): np.random.seed(seed), then \
 np.random.choice(n, K, replace=False)
     np.random.RandomState => np.random.default_rng
-the rows are drawn with randint, so one may come twice: np.random.choice(n, K, replace=False)
-    choice(n, K, replace=False) => randint(0, n, K)
 the means are the first rows: draw them, np.random.choice(n, K, replace=False)
     mu = X[rows] => mu = X[:K]
 the seed is not used: np.random.seed(seed)
@@ -547,18 +543,15 @@ it is 2 ll - P log n, in another convention: the course's is ll - 1/2 P log n
 
 # What gives every figure of the course, and is told in a note. Where a step is changed, run calls
 # the changed one.
-TINY = """
-1e-16 stands inside the logarithm of the whole density, which cuts off points far from every \
-mean: it belongs to p, log(p + 1e-16)
-"""
 ALLOWED = {}
 
-ALLOWED["naive_em.estep"] = f"""{TINY.strip()}
+ALLOWED["naive_em.estep"] = """
+1e-16 is added to the whole density, log(sum + 1e-16): that hides points far from every mean
     ll = row.sum() => ll = np.log(np.exp(row) + 1e-16).sum()
-{TINY.strip()}
+1e-16 is added to the whole density, log(sum + 1e-16): that hides points far from every mean
     post = np.exp(f - row) => post = np.exp(f) / (np.exp(row) + 1e-16)
     ll = row.sum() => ll = np.log(np.exp(row) + 1e-16).sum()
-{TINY.strip()}
+1e-16 is added to the whole density, log(sum + 1e-16): that hides points far from every mean
     f = weight + constant + exponent => f = np.log(np.exp(weight + constant + exponent) + 1e-16)
 """
 
@@ -581,15 +574,23 @@ def changed(module, function, table=MISTAKES):
     """[(words, changed text)] of a table for a function, the module's own mistakes first."""
     own = f"{module}.{function}"
     keys = [own] if own in RIGHT else [own, function]
+    entries = "".join(table.get(key, "") for key in keys)
+    first = {}  # of those that change the text in the same way: a module may have its own words
+    for words, text in variants(entries, text_of(module, function)):
+        first.setdefault(text, words)
+    return [(words, text) for text, words in first.items()]
+
+
+def variants(entries, right):
+    """[(words, changed text)] of entries as they stand in the tables above."""
     found = []
-    for key in keys:
-        for line in table.get(key, "").strip().splitlines():
-            if line.startswith(" "):
-                words, text = found.pop()
-                found.append((words, with_change(text, line)))
-            else:
-                found.append((line, text_of(module, function)))
-    return without_repeated_texts(found)
+    for line in entries.splitlines():
+        if line.startswith(" "):
+            words, text = found.pop()
+            found.append((words, with_change(text, line)))
+        elif line:
+            found.append((line, right))
+    return found
 
 
 def with_change(text, line):
@@ -598,16 +599,8 @@ def with_change(text, line):
     if not old.strip():
         return f"\n{new.strip()}{text}"
     if old.strip() not in text:
-        raise ValueError(f"{old.strip()!r} is not in the right text")
+        raise ValueError(f"{old.strip()!r} is not in the text to change")
     return text.replace(old.strip(), new.strip())
-
-
-def without_repeated_texts(found):
-    """The first of those that change the text in the same way: a module may have its own words."""
-    first = {}
-    for words, text in found:
-        first.setdefault(text, words)
-    return [(words, text) for text, words in first.items()]
 
 
 def source(module, texts):
