@@ -124,7 +124,7 @@ def advice(error, line):
     gone = re.search(r"module 'numpy' has no attribute '(\w+)'", message)
     if gone and gone[1] in GONE:
         return f"NumPy no longer has np.{gone[1]}: write {GONE[gone[1]]}"
-    sequence = "setting an array element with a sequence" in message
+    sequence = message == "setting an array element with a sequence."
     if sequence or re.search(r"only [\w-]+ arrays can be converted", message):
         words = "NumPy 2 takes no array for a number, not even one of one element: "
         return words + "take the number out, x.item()"
@@ -252,6 +252,12 @@ class Judge(unittest.TestCase):
                 self.wrong(function, words)
             if name == "common" and not hasattr(module, "GaussianMixture"):
                 self.wrong(function, "common.py has no GaussianMixture")
+            fields = list(getattr(sys.modules["common"].GaussianMixture, "__annotations__", []))
+            if sorted(fields) == ["mu", "p", "var"] and fields != ["mu", "var", "p"]:
+                words = (
+                    f"common.GaussianMixture has the fields {', '.join(fields)}: it should have "
+                )
+                self.wrong("the import of common.py", f"{words}mu, var, p, in this order")
         self.GaussianMixture = sys.modules["common"].GaussianMixture
         self.module = module
 

@@ -140,6 +140,11 @@ the weights are left out of the posteriors, the log-likelihood has them
 post = np.exp(f - np.logaddexp.reduce(f, axis=1, keepdims=True))
 f has p_j in place of log p_j
     np.log(p + 1e-16) => p
+f has log(1 + p_j) in place of log p_j
+    np.log(p + 1e-16) => np.log1p(p)
+the weights multiply the posteriors after they are normalised: f needs + log p_j
+    f = weight + constant + exponent => f = constant + exponent
+    post = np.exp(f - row) => post = p * np.exp(f - row)
 the normalising constant of the density is left out: f needs - d/2 log(2 pi var_j)
     f = weight + constant => f = weight
 2 pi is missing in the constant of the density: - d/2 log(2 pi var_j)
@@ -156,12 +161,18 @@ the constant of the density lacks its 1/2: - d/2 log(2 pi var_j)
     -size / 2 => -size
 the constant of the density has the wrong sign: - d/2 log(2 pi var_j)
     -size / 2 => size / 2
+1 / 2 * pi * var multiplies by pi and var: the constant of the density needs 1 / (2 * pi * var)
+    2 * np.pi * var => 2 / (np.pi * var)
+the constant of the density is taken with log10: it needs the natural logarithm
+    np.log(2 * np.pi * var) => np.log10(2 * np.pi * var)
 the exponent lacks its 1/2: - ||x_u - mu_j||^2 / (2 var_j)
     -distance / (2 * var) => -distance / var
 the exponent has the wrong sign: - ||x_u - mu_j||^2 / (2 var_j)
     -distance / (2 * var) => distance / (2 * var)
 the exponent lacks the variance: - ||x_u - mu_j||^2 / (2 var_j)
     -distance / (2 * var) => -distance / 2
+-distance / 2 * var multiplies by var: the exponent needs -distance / (2 * var)
+    -distance / (2 * var) => -distance / 2 * var
 the squared distance is a mean over the {column}s: it is their sum
     -distance / (2 * var) => -distance / size / (2 * var)
 the distance in the exponent is not squared: - ||x_u - mu_j||^2 / (2 var_j)
@@ -184,6 +195,16 @@ the log-likelihood is a mean over the {row}s; it is their sum
     ll = row.sum() => ll = row.mean()
 the log-likelihood has the wrong sign
     ll = row.sum() => ll = -row.sum()
+the log-likelihood is that of the last {row} only: add up all of them
+    ll = row.sum() => ll = row[-1, 0]
+the log-likelihood is n times too large: (n,) and (n, 1) make an array of shape (n, n)
+    ll = row.sum() => ll = len(X) * row.sum()
+1e-3 is added to the whole density, log(sum + 1e-3): it hides points far from every mean
+    ll = row.sum() => ll = np.log(np.exp(row) + 1e-3).sum()
+1e-6 is added to the whole density, log(sum + 1e-6): it hides points far from every mean
+    ll = row.sum() => ll = np.log(np.exp(row) + 1e-6).sum()
+1e-10 is added to the whole density, log(sum + 1e-10): it hides points far from every mean
+    ll = row.sum() => ll = np.log(np.exp(row) + 1e-10).sum()
 the log-likelihood is that of posteriors which sum to 1 already, 0: take it before they are divided
     ll = row.sum() => ll = 0.0
 the log-likelihood lacks the maxima: add to log(sum exp(f - max)) the max again
@@ -209,6 +230,13 @@ the posteriors are still in the log domain: they need np.exp
     np.exp(f - row) => f - row
 the posteriors are f itself: they are exp(f - logsumexp_j f)
     np.exp(f - row) => f
+the posteriors are shares of f: they are shares of exp(f)
+    np.exp(f - row) => f / f.sum(axis=1, keepdims=True)
+the sum over the {component}s is not set back to 0 for each {row}
+    row = np.logaddexp.reduce(f, axis=1, keepdims=True) => \
+row = np.logaddexp.accumulate(np.logaddexp.reduce(f, axis=1, keepdims=True))
+the last {row} is left out: does a loop end at n - 1?
+    post = np.exp(f - row) => post = np.exp(f - row); post[-1] = 0; row = row[:-1]
 the posteriors are not normalised, their rows should sum to 1: divide by the row's sum
     np.exp(f - row) => np.exp(f)
 the posteriors are not normalised, their rows should sum to 1: divide by the row's sum
@@ -219,6 +247,10 @@ the posteriors are hard, 0 or 1; they are shares
     post = np.exp(f - row) => post = np.eye(len(p))[f.argmax(axis=1)]
 the posteriors are transposed; they are (n, K)
     np.exp(f - row) => np.exp(f - row).T
+the (K, n) array is reshaped to (n, K): transpose it, .T
+    f = weight + constant + exponent => f = (weight + constant + exponent).T.reshape(len(X), -1)
+small posteriors are set to 0: they stay as they are
+    post = np.exp(f - row) => post = np.exp(f - row); post[post < 0.01] = 0
 log(p + 1e-1) distorts the weights: the number against log 0 is 1e-16
     1e-16 => 1e-1
 log(p + 1e-2) distorts the weights: the number against log 0 is 1e-16
@@ -259,6 +291,14 @@ the nearest mean is taken by the largest difference: it needs the sum of (x - mu
     ((X[:, None] - mu) ** 2).sum => np.abs(X[:, None] - mu).max
 post holds distances: it is 1 for the nearest mean and 0 for the others
     np.eye(len(mu))[nearest] => distance
+post holds the number of the nearest mean: it is (n, K), 1 for that mean and 0 for the others
+    np.eye(len(mu))[nearest] => nearest
+post is soft: it is 1 for the nearest mean and 0 for the others
+    np.eye(len(mu))[nearest] => 1 / distance; post = post / post.sum(axis=1, keepdims=True)
+post is soft: it is 1 for the nearest mean and 0 for the others
+    np.eye(len(mu))[nearest] => np.exp(-distance); post = post / post.sum(axis=1, keepdims=True)
+no {row} goes to the last cluster: does a loop end at K - 1?
+    distance.argmin => distance[:, :-1].argmin
 """
 
 MISTAKES["mstep"] = """
@@ -274,6 +314,12 @@ var and p of the mixture have changed places: GaussianMixture(mu, var, p)
     p = post.sum(axis=0) / n => p = var; var = post.sum(axis=0) / n
 p is not divided by n, the number of {row}s
     post.sum(axis=0) / n => post.sum(axis=0)
+p is divided by K: it needs n, the number of {row}s
+    post.sum(axis=0) / n => post.sum(axis=0) / len(mu)
+p is divided by d: it needs n, the number of {row}s
+    post.sum(axis=0) / n => post.sum(axis=0) / d
+p is smoothed, (count + 1) / (n + K): it is sum_u post[u, j], divided by n
+    post.sum(axis=0) / n => (post.sum(axis=0) + 1) / (n + len(mu))
 p is summed over the wrong axis: p_j is a mean over the {row}s (axis 0)
     post.sum(axis=0) / n => post.mean(axis=1)
 p is summed over the wrong axis: p_j is a mean over the {row}s (axis 0)
@@ -286,6 +332,16 @@ the means are not divided by the {component}'s count, sum_u post[u, j]
     mu = total / count => mu = total
 the means lose their decimals: an array of integers holds whole numbers only
     distance = => mu = np.trunc(mu); distance =
+the means are rounded: they stay as they are
+    distance = => mu = np.round(mu); distance =
+the means are medians: they are sums of post[u, j] x_u, divided by the count
+    distance = => mu = np.array([np.median(X[w > 0], axis=0) for w in post.T]); distance =
+the sums of the means start at 1: they start at 0
+    total = post.T @ (X * rated) => total = post.T @ (X * rated) + 1
+the count starts at 1, as in sum(post, 1): it is post.sum(axis=0)
+    mu = total / count => mu = total / (count + 1)
+only the first {component} is computed: is return inside the loop?
+    distance = => mu[1:] = 0; distance =
 p is 0: is there a // where / should be?
     post.sum(axis=0) / n => post.sum(axis=0) // n
 var holds standard deviations; it needs variances, without the square root
@@ -303,6 +359,18 @@ the variance is divided by a count less 1: it needs the soft count itself
     var = sse / count.sum(axis=1) => var = sse / (count.sum(axis=1) * (1 - 1 / post.sum(axis=0)))
 the variance is a sum: divide it by the soft count
     var = sse / count.sum(axis=1) => var = sse
+the variance is not weighted with the posteriors: it needs sum_u post[u, j] ||x_u - mu_j||^2
+    var = sse / count.sum(axis=1) => var = distance.sum(axis=0) / rated.sum()
+the variance is weighted with squared posteriors: it needs sum_u post[u, j] ||x_u - mu_j||^2
+    sse = (post => sse = (post**2
+the sum of squares is not set back to 0 for each {component}
+    var = sse / count => var = np.cumsum(sse) / count
+the variance adds up the squares of all {component}s: each needs its own
+    var = sse / count => var = sse.sum() / count
+the variance is the same for every {component}: each needs its own
+    var = sse / count.sum(axis=1) => var = np.full(len(mu), sse.sum() / count.sum())
+the variance is that of the squares: subtract the squared mean, or take (x_u - mu_j)^2
+    sse = (post * distance).sum(axis=0) => sse = (post.T @ (X**2 * rated)).sum(axis=1)
 """
 
 MISTAKES["naive_em.mstep"] = """
@@ -323,6 +391,8 @@ the cost sums distances: it needs their squares
     cost = (post * distance).sum() => cost = (post * np.sqrt(distance)).sum()
 the cost is a mean: it is the sum over all {row}s
     cost = (post * distance).sum() => cost = (post * distance).sum() / n
+the cost is a mean: it is the sum over all {row}s
+    cost = (post * distance).sum() => cost = (post * distance).sum() / (n * d)
 the cost is the sum of the variances: it is that of the squared distances
     p = post.sum(axis=0) / n => p = post.sum(axis=0) / n; cost = var.sum()
 """
@@ -371,6 +441,12 @@ the variance counts missing entries as ratings of 0: it needs C_u, the rated mov
     var = sse / count.sum(axis=1) => var = sse / (d * post.sum(axis=0))
 the variance is the old one
     var = sse / count.sum(axis=1) => var = mixture.var
+p is the old one
+    post.sum(axis=0) / n => mixture.p
+only the first {component} is computed: is return inside the loop?
+    distance = => mu[1:] = mixture.mu[1:]; distance =
+the means are divided by sums of ratings: the denominator counts those who rated l
+    mu = total / count => mu = total / (post.T @ X)
 p counts ratings, sum_u post[u, j] |C_u|: it counts users, sum_u post[u, j] / n
     post.sum(axis=0) / n => count.sum(axis=1) / rated.sum()
 """
@@ -391,7 +467,8 @@ it returns the post that was passed in: it needs that of the last E-step
 """
 
 MISTAKES["run"] = """
-it makes an M-step before the first E-step: the E-step comes first
+it makes an M-step before the first E-step, or with the post that was passed in: the E-step \
+comes first
     => mixture = mstep(X, post, mixture)
 it makes an E-step after the last M-step and returns its post and ll: it needs those of the last \
 iteration
@@ -417,6 +494,14 @@ the limit is 1e-4 without the factor |new|, 1e-6 * |new|
 """
 
 MISTAKES["em.run"] = """
+the M-step always takes the mixture that was passed in: it needs the last one
+    => passed = mixture
+    mixture = mstep(X, post, mixture) => mixture = mstep(X, post, passed)
+the M-step has another min_variance than its default
+    mixture = mstep(X, post, mixture) => mixture = mstep(X, post, mixture, 0.5)
+the new mixture is averaged with the old one: it replaces it
+    => mean = lambda a, b: GaussianMixture(*[(x + y) / 2 for x, y in zip(a, b)])
+    mixture = mstep(X, post, mixture) => mixture = mean(mixture, mstep(X, post, mixture))
 it returns the mixture before the last M-step: it needs that of the last iteration
     mixture = mstep => before = mixture; mixture = mstep
     break => mixture = before; break
@@ -429,6 +514,10 @@ it takes the mean of the likeliest type (a hard assignment): it needs sum_j post
     post @ mixture.mu => mixture.mu[post.argmax(axis=1)]
 it takes the weights p: it needs the user's own posteriors, sum_j post[u, j] mu_j
     post @ mixture.mu => mixture.p @ mixture.mu
+it takes the first user's posteriors for all: it needs the user's own, sum_j post[u, j] mu_j
+    post @ mixture.mu => post[0] @ mixture.mu
+the prediction is added to the given ratings: they stay as they are
+    np.where(X == 0, guess, X) => X + guess
 the predictions are rounded: they stay as they are
     post @ mixture.mu => np.round(post @ mixture.mu)
 the predictions are cut to whole numbers: an array of integers holds no others
@@ -463,6 +552,8 @@ np.random.choice(n, K, replace=False)
     np.random.RandomState => np.random.default_rng
 the means are the first rows: draw them, np.random.choice(n, K, replace=False)
     mu = X[rows] => mu = X[:K]
+the means lose their decimals: an array of integers holds whole numbers only
+    mu = X[rows] => mu = np.trunc(X[rows])
 the seed is not used: np.random.seed(seed)
     RandomState(seed) => RandomState(0)
 the variance is over the nonzero entries: it needs all n d of them, zeros included
@@ -483,6 +574,8 @@ the weights are 1: they are 1/K
     np.full(K, 1 / K) => np.ones(K)
 the posteriors are 1: they are 1/K
     np.full((n, K), 1 / K) => np.ones((n, K))
+the posteriors are 0: they are 1/K
+    np.full((n, K), 1 / K) => np.zeros((n, K))
 """
 
 MISTAKES["rmse"] = """
@@ -502,6 +595,12 @@ it is the root of the sum: it needs that of the mean
     (E**2).mean() => (E**2).sum()
 the sum is divided by n: it needs all n d entries
     (E**2).mean() => (E**2).sum() / len(E)
+the norm is divided by n: divide the sum of squares by n d, and then take the root
+    np.sqrt((E**2).mean()) => np.linalg.norm(E) / len(E)
+the norm is divided by n d: divide the sum of squares by n d, and then take the root
+    np.sqrt((E**2).mean()) => np.linalg.norm(E) / E.size
+the root of each square is taken, too: square, mean, root
+    np.sqrt((E**2).mean()) => np.sqrt(np.abs(E).mean())
 it is the mean of the roots: square, mean, root
     np.sqrt((E**2).mean()) => np.sqrt((E**2).mean(axis=1)).mean()
 """
@@ -519,6 +618,10 @@ it counts a variance for every dimension: there is one for each component
     + K + (K - 1) => + K * d + (K - 1)
 it counts 3 K - 1 parameters: K d are means
     K * d + K => 2 * K
+it counts full covariances: there is one variance for each component
+    + K + (K - 1) => + K * d * (d + 1) / 2 + (K - 1)
+n and d have changed places: n, d = X.shape
+    n, d = X.shape => d, n = X.shape
 it uses log10: it needs the natural logarithm of n
     np.log(n) => np.log10(n)
 it uses log2: it needs the natural logarithm of n
@@ -531,6 +634,10 @@ it lacks the logarithm: it needs log n
     np.log(n) => n
 it lacks the 1/2 of the penalty
     P / 2 => P
+there is no penalty: 1 // 2 is 0
+    P / 2 => 0
+the result is rounded: it stays as it is
+    ll - P / 2 * np.log(n) => np.round(ll - P / 2 * np.log(n))
 the penalty has the wrong sign: subtract it
     ll - P => ll + P
 it is -2 ll + P log n, in another convention: the course's is ll - 1/2 P log n
