@@ -176,7 +176,7 @@ returns the mixture of iteration 16, the post of 15 and the ll of 16
     old = -np.inf => old = -np.inf; post = None
     post, ll = estep(X, mixture) => before = post; post, ll = estep(X, mixture)
     break => post = before; break
-gives another result each time
+it gives another result each time
     old = -np.inf => old = -np.inf; mixture.mu[:] += np.random.randn(len(mixture.mu), 1)
 ignores the mixture that is passed
     old = -np.inf => old = -np.inf; mixture = mixture._replace(mu=X[:len(mixture.mu)])
@@ -198,7 +198,7 @@ WRONG["common"] = """
 common.py has no GaussianMixture
     GaussianMixture = => Mixture =
     GaussianMixture(mu => Mixture(mu
-draws other rows each time
+it gives another result each time
     RandomState(seed) => RandomState()
 """
 

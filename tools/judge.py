@@ -212,6 +212,10 @@ def same(before, after):
     return np.array_equal(before, after, equal_nan=True)
 
 
+def is_finite(value):
+    return np.isfinite(value).all()
+
+
 def off_by(got, expected):
     """The largest error of any entry, as a share of the largest entry that is expected."""
     if np.shape(got) != np.shape(expected):
@@ -406,11 +410,22 @@ class Judge(unittest.TestCase):
                 part = parts[0]
             if parts == wrong:
                 break
-        if not words and "X" in self.result(function, arguments)[1]:
-            words = "it changes X in place while it still needs it: compute with a copy, "
-            words += "X - mu and not X -= mu"
+        words = words or self.why_unreliable(function, arguments, got)
         lines = [words, case, self.entry(part, got[part], expected[part], limit)]
         self.wrong(full, f"{full}: " + "\n".join(line for line in lines if line))
+
+    def why_unreliable(self, function, arguments, got):
+        """Why a function may be wrong that makes none of the typical mistakes, or None."""
+        with contextlib.suppress(Wrong):
+            again, changed = self.result(function, arguments)
+            if "X" in changed:
+                return (
+                    "it changes X in place while it still needs it: compute with a copy, "
+                    "X - mu and not X -= mu"
+                )
+            if any(off_by(again[part], got[part]) > 1e-9 for part in got if is_finite(got[part])):
+                return "it gives another result each time, for the same arguments"
+        return None
 
     def explained(self, function, code, arguments, got, expected, limit):
         """The parts that are off where code gives the same; [] where it gives anything else.
@@ -469,7 +484,7 @@ class Judge(unittest.TestCase):
         if got is None:
             good = False
         elif expected is None:
-            good = all(np.isfinite(value).all() for value in got.values())
+            good = all(map(is_finite, got.values()))
         else:
             good = all(off_by(got[part], expected[part]) <= 1e-6 for part in expected)
         if not good:

@@ -365,6 +365,8 @@ the variance is weighted with squared posteriors: it needs sum_u post[u, j] ||x_
     sse = (post => sse = (post**2
 the sum of squares is not set back to 0 for each {component}
     var = sse / count => var = np.cumsum(sse) / count
+the sums of the variance are not set back to 0 for each {component}
+    var = sse / count.sum(axis=1) => var = np.cumsum(sse) / np.cumsum(count.sum(axis=1))
 the variance adds up the squares of all {component}s: each needs its own
     var = sse / count => var = sse.sum() / count
 the variance is the same for every {component}: each needs its own
@@ -499,9 +501,6 @@ the M-step always takes the mixture that was passed in: it needs the last one
     mixture = mstep(X, post, mixture) => mixture = mstep(X, post, passed)
 the M-step has another min_variance than its default
     mixture = mstep(X, post, mixture) => mixture = mstep(X, post, mixture, 0.5)
-the new mixture is averaged with the old one: it replaces it
-    => mean = lambda a, b: GaussianMixture(*[(x + y) / 2 for x, y in zip(a, b)])
-    mixture = mstep(X, post, mixture) => mixture = mean(mixture, mstep(X, post, mixture))
 it returns the mixture before the last M-step: it needs that of the last iteration
     mixture = mstep => before = mixture; mixture = mstep
     break => mixture = before; break
