@@ -227,9 +227,11 @@ class Model(Course):
             return ""
         m, p, s = numbers
         if not m == p == s:
-            words = f"returns the mixture of iteration {m}, the post of {p} and the {self.score} "
+            words = (
+                f"it returns the mixture of iteration {m}, the post of {p} and the {self.score} "
+            )
             return words + f"of {s}: all three should be of iteration {last}, the last"
-        words = f"stops after iteration {m}, it should after {last}"
+        words = f"it stops after iteration {m}, it should after {last}"
         if m <= 2:
             words += ", so it seems not to compare new and old, or with the wrong sign"
         elif m % 5 == 0:
@@ -245,18 +247,18 @@ class Model(Course):
         equal_means = mixture._replace(mu=mixture.mu[[0] * len(mixture.mu)])
         other = self.attempt("run", X, equal_means, post)
         if other and off_by(other[self.score], got[self.score]) < 1e-12:
-            return "ignores the mixture that is passed: start from it, not from one of its own"
+            return "it ignores the mixture that is passed: start from it, not from one of its own"
         takes = self.functions["mstep"][0]
         return (
-            "returns what no iteration gives: look at what it passes to estep and to mstep "
+            "it returns what no iteration gives: look at what it passes to estep and to mstep "
             f"({takes})"
         )
 
     def why_endless(self, function):
         return f": it should {self.stops}" if function == "run" else ""
 
-    def notes_on_run(self):
-        """Whether run can be looked at: it and what it calls have not failed."""
+    def run_is_right(self):
+        """Whether run, and what it calls, has not failed: only then notes on it make sense."""
         return not self.has_failed("estep", "mstep", "run")
 
 
@@ -319,7 +321,7 @@ class Kmeans(Model):
         self.note_unless(words, "estep", [X, tie], {"post": np.eye(3)[[0, 1, 0]]})
         X = points(92, n=120) / 128
         mixture, post = start(X, 3, 92)
-        if self.notes_on_run():
+        if self.run_is_right():
             steps, last = self.iterations(X, mixture, more=1)
             got = self.attempt("run", X, mixture, post)
             if got is None or self.found(got, steps, last) != [last, last, last]:
@@ -347,7 +349,7 @@ class EmModel(Model):
 
     def note_if_cut_short(self, X, K, seed):
         """Note a run that another iteration would have taken further; it needs more than 200."""
-        if not self.notes_on_run():
+        if not self.run_is_right():
             return
         got = self.attempt("run", X, *start(X, K, seed))
         if got:

@@ -100,7 +100,8 @@ def told(error, where):
         return f"{Path(last.filename).stem}.{last.name} is not written yet ({place})"
     if isinstance(error, SystemExit):
         return f"{place} ends Python: take it out\n{last.line}"
-    return f"{place}: {advice(error, last.line) or first_line(error)} (in {where})\n{last.line}"
+    words = advice(error, last.line) or f"{first_line(error)} (in {where})"
+    return f"{place}: {words}\n{last.line}"
 
 
 def first_line(error):
@@ -254,16 +255,23 @@ class Judge(unittest.TestCase):
                 if getattr(error, "name", None) == name and isinstance(error, ModuleNotFoundError):
                     words = f"there is no {name}.py beside test.py"
                 self.wrong(function, words)
-            if name == "common" and not hasattr(module, "GaussianMixture"):
-                self.wrong(function, "common.py has no GaussianMixture")
-            fields = list(getattr(sys.modules["common"].GaussianMixture, "__annotations__", []))
-            if sorted(fields) == ["mu", "p", "var"] and fields != ["mu", "var", "p"]:
-                words = (
-                    f"common.GaussianMixture has the fields {', '.join(fields)}: it should have "
-                )
-                self.wrong("the import of common.py", f"{words}mu, var, p, in this order")
+            if name == "common":
+                self.check_mixture(function, module)
         self.GaussianMixture = sys.modules["common"].GaussianMixture
         self.module = module
+
+    def check_mixture(self, function, common):
+        """Fail where common.py has another GaussianMixture than the course's."""
+        if not hasattr(common, "GaussianMixture"):
+            self.wrong(function, "common.py has no GaussianMixture")
+        try:
+            mixture = common.GaussianMixture(1, 2, 3)
+            fields = (mixture.mu, mixture.var, mixture.p)
+        except Exception:
+            fields = None
+        if fields != (1, 2, 3):
+            words = "common.GaussianMixture should have three fields, in this order: mu, var, p"
+            self.wrong(function, words)
 
     def wait_for(self, *functions):
         """Skip the test if one of the functions has failed."""
@@ -333,12 +341,12 @@ class Judge(unittest.TestCase):
             return
         names = list(signature.parameters)
         expected = takes.split(", ")
-        other_order = names != expected and sorted(names) == sorted(expected)
+        wrong = names != expected and sorted(names) == sorted(expected)  # in another order
         try:
             signature.bind(*arguments)
         except TypeError:
-            other_order = True
-        if other_order:
+            wrong = True
+        if wrong:
             raise Wrong(f"{full} takes ({', '.join(names)}), it should take ({takes})")
 
     def fresh(self, argument):
@@ -384,45 +392,49 @@ class Judge(unittest.TestCase):
     def compare(self, function, arguments, got, expected, case="", limit=1e-6):
         """Fail where what a function returned is off, and name the mistake that explains it."""
         errors = {part: off_by(got[part], expected[part]) for part in expected}
-        wrong = [part for part in expected if errors[part] > limit]
-        if not wrong and max(errors.values()) <= 1e-9:
+        if max(errors.values()) <= 1e-9:
             return
-        full = f"{self.name}.{function}"
-        for part in expected:
-            kind = np.asarray(got[part]).dtype
-            if kind in (np.float16, np.float32):
-                words = f"{full} computes {part} in {kind}, which has too few digits for the "
-                self.wrong(full, f"{words}course's figures: use float64")
+        self.check_precision(function, got)
+        wrong = [part for part in expected if errors[part] > limit]
         if not wrong:
             words = "the last digits are off, by 1e-9 to 1e-6 of the largest entry: look for a "
-            words += "rounded constant, or for one that is added against 0/0"
-            return self.note(function, words)
-
+            self.note(function, words + "rounded constant, or for one that is added against 0/0")
+            return
         for words, code in mistakes.allowed(self.name, function):
             if self.explained(function, code, arguments, got, expected, limit) == wrong:
-                return self.note(function, words)
+                self.note(function, words)
+                return
         words = ""
         part = wrong[0]
         for mistake, code in mistakes.mistaken(self.name, function):
             parts = self.explained(function, code, arguments, got, expected, limit)
-            if parts == wrong or (parts and not words):  # the first, or the first of all parts
+            if parts == wrong or (parts and not words):  # of all parts, or else the first of some
                 words = mistake.format(**self.words)
                 part = parts[0]
             if parts == wrong:
                 break
         words = words or self.why_unreliable(function, arguments, got)
         lines = [words, case, self.entry(part, got[part], expected[part], limit)]
+        full = f"{self.name}.{function}"
         self.wrong(full, f"{full}: " + "\n".join(line for line in lines if line))
+
+    def check_precision(self, function, got):
+        """Fail for numbers of too few digits, where they show."""
+        for part, value in got.items():
+            if value.dtype in (np.float16, np.float32):
+                words = (
+                    f"{self.name}.{function} computes {part} in {value.dtype}, which has too few "
+                )
+                words += "digits for the course's figures: use float64"
+                self.wrong(f"{self.name}.{function}", words)
 
     def why_unreliable(self, function, arguments, got):
         """Why a function may be wrong that makes none of the typical mistakes, or None."""
         with contextlib.suppress(Wrong):
             again, changed = self.result(function, arguments)
             if "X" in changed:
-                return (
-                    "it changes X in place while it still needs it: compute with a copy, "
-                    "X - mu and not X -= mu"
-                )
+                words = "it changes X in place while it still needs it: compute with a copy, "
+                return words + "X - mu and not X -= mu"
             if any(off_by(again[part], got[part]) > 1e-9 for part in got if is_finite(got[part])):
                 return "it gives another result each time, for the same arguments"
         return None
@@ -551,7 +563,9 @@ class Verdict(unittest.TestResult):
             else:
                 print("\n    ".join([f"FAIL {name}", *lines]))
         if self.waiting:
-            print(f"Waiting until that is mended: {', '.join(self.waiting)}")
+            names = ", ".join(self.waiting[:5])
+            more = f" and {len(self.waiting) - 5} more" if len(self.waiting) > 5 else ""
+            print(f"Waiting until that is mended: {names}{more}")
         if self.wrong:
             print(f"\nMend this first: {self.wrong[0][1].splitlines()[0]}")
         elif notes:
