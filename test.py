@@ -1294,6 +1294,7 @@ def main(arguments=None):
     parser.add_argument("--data", type=Path, metavar="DIR", help=help_data)
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for every test")
     parser.add_argument("-f", "--failfast", action="store_true", help="stop at the first failure")
+    parser.error = leave
     options = parser.parse_intermixed_args(arguments)
 
     if not ((options.data or HERE) / "test_solutions.txt").is_file():
