@@ -119,15 +119,15 @@ def exact_estep(X, mixture):
 
 def exact_mstep(X, post, mu, min_variance=0.25):
     """EM's M-step in plain Python; mu are the means before."""
-    return Mixture(
-        *plain(*make_reference.mstep(exact(X), exact(post), exact(mu), exact(min_variance)))
-    )
+    result = make_reference.mstep(exact(X), exact(post), exact(mu), exact(min_variance))
+    return Mixture(*plain(*result))
 
 
 def exact_naive_mstep(X, post):
     """The M-step of naive EM and K-means in plain Python: there are no means before, no limits."""
     no_means = [None] * post.shape[1]
-    return Mixture(*plain(*make_reference.mstep(exact(X), exact(post), no_means, 0, 0)))
+    result = make_reference.mstep(exact(X), exact(post), no_means, 0, 0)
+    return Mixture(*plain(*result))
 
 
 def exact_nearest(X, mu):
@@ -144,8 +144,8 @@ def exact_nearest(X, mu):
 # functions build on each other: what calls a function that has failed waits for it.
 
 
-class Course(Judge):
-    """What the four have in common: figures that the course published."""
+class Published(Judge):
+    """What the four have in common: the figures that the course published."""
 
     data = None  # the folder of --data
 
@@ -163,7 +163,7 @@ class Course(Judge):
             self.wrong(full, f"{full}: {what} is {got:.4f}, the course published {figure:.4f}")
 
 
-class Model(Course):
+class Model(Published):
     """What the three models have in common: the M-step's check, and run's.
 
     A model sets score, the number that run returns, stops, when run should stop, and stop(new,
@@ -418,7 +418,7 @@ class NaiveEm(EmModel):
         self.note_if_cut_short(points(3430, n=40), K=2, seed=3430)
 
 
-class Common(Course):
+class Common(Published):
     """common.py"""
 
     name = "common"
@@ -1307,7 +1307,7 @@ def main(arguments=None):
     if options.data:
         print("The published figures take seconds with matrix products, and minutes with loops.")
 
-    Course.data = options.data
+    Published.data = options.data
     Judge.failed.clear()
     Judge.notes.clear()
     all_well = True

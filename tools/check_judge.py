@@ -155,7 +155,7 @@ it waits for input: take it out
     old = -np.inf => old = -np.inf; input("go on?")
 it waits for input: take it out
     old = -np.inf => old = -np.inf; import pdb; pdb.set_trace()
-there is no package here: write from common
+write from common import
     from common import => from src.common import
 it needs scipy, which is missing
     => import sys; sys.modules["scipy"] = None; import scipy

@@ -116,7 +116,10 @@ def advice(error, line):
     if isinstance(error, ImportError):
         package = re.search(r"(from|import)\s+[\w.]*\.(common|kmeans|naive_em|em)\b", line)
         if package:
-            return f"there is no package here: write {package[1]} {package[2]}"
+            written = (
+                f"from {package[2]} import" if package[1] == "from" else f"import {package[2]}"
+            )
+            return f"the modules lie in no package here: write {written}"
         if error.name in LIBRARIES:
             install = f"{sys.executable} -m pip install {error.name}"
             return f"it needs {error.name}, which is missing: {install}"
