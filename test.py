@@ -166,8 +166,10 @@ class Published(Judge):
 class Model(Published):
     """What the three models have in common: the M-step's check, and run's.
 
-    A model sets score, the number that run returns, stops, when run should stop, and stop(new,
-    old), the same as a condition, as well as iteration(X, mixture): what a run's next one gives.
+    A model has
+    - score: the number that run returns with the mixture and post, cost or ll
+    - stops: when run should stop, in words; stop(new, old): the same as a condition
+    - iteration(X, mixture): what one E-step and one M-step give, from plain Python
     """
 
     def check_mstep(self, arguments, expected):
@@ -227,10 +229,9 @@ class Model(Published):
             return ""
         m, p, s = numbers
         if not m == p == s:
-            words = (
-                f"it returns the mixture of iteration {m}, the post of {p} and the {self.score} "
-            )
-            return words + f"of {s}: all three should be of iteration {last}, the last"
+            words = f"it returns the mixture of iteration {m}, the post of {p} and the "
+            words += f"{self.score} of {s}: all three should be of iteration {last}, the last"
+            return words
         words = f"it stops after iteration {m}, it should after {last}"
         if m <= 2:
             words += ", so it seems not to compare new and old, or with the wrong sign"
@@ -248,14 +249,8 @@ class Model(Published):
         other = self.attempt("run", X, equal_means, post)
         if other and off_by(other[self.score], got[self.score]) < 1e-12:
             return "it ignores the mixture that is passed: start from it, not from one of its own"
-        takes = self.functions["mstep"][0]
-        return (
-            "it returns what no iteration gives: look at what it passes to estep and to mstep "
-            f"({takes})"
-        )
-
-    def why_endless(self, function):
-        return f": it should {self.stops}" if function == "run" else ""
+        words = "it returns what no iteration gives: look at what it passes to estep and to mstep "
+        return f"{words}({self.functions['mstep'][0]})"
 
     def run_is_right(self):
         """Whether run, and what it calls, has not failed: only then notes on it make sense."""
@@ -274,6 +269,7 @@ class Kmeans(Model):
     }
     score = "cost"
     stops = "stop as soon as the cost falls by no more than 1e-4"
+    why_endless = {"run": f": it should {stops}"}
 
     def stop(self, new, old):
         return old - new <= 1e-4
@@ -334,6 +330,7 @@ class EmModel(Model):
 
     score = "ll"
     stops = "stop as soon as new - old <= 1e-6 * |new|, the log-likelihoods of two E-steps"
+    why_endless = {"run": f": it should {stops} (|new|: 1e-6 * new is below 0, as ll is)"}
 
     def stop(self, new, old):
         return new - old <= 1e-6 * abs(new)
@@ -342,10 +339,6 @@ class EmModel(Model):
         """One E-step and one M-step in plain Python."""
         expected = exact_estep(X, mixture)
         return {**expected, **self.next_mixture(X, expected["post"], mixture)._asdict()}
-
-    def why_endless(self, function):
-        words = super().why_endless(function)
-        return f"{words} (1e-6 * new without |new| is below 0, as ll is)" if words else ""
 
     def note_if_cut_short(self, X, K, seed):
         """Note a run that another iteration would have taken further; it needs more than 200."""

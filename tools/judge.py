@@ -28,15 +28,14 @@ from mistakes import Mixture
 PROJECT = Path(__file__).resolve().parent.parent
 LIBRARIES = ["matplotlib", "numpy", "scipy"]  # no others are offered: names may be misspelt
 NUMBERS = {"ll", "cost", "rmse", "bic"}
-GONE = {  # what NumPy had, and what to write now
+GONE = {  # of NumPy: what to write now
+    "asscalar": "x.item()",
     "bool": "bool",
     "float": "float",
     "int": "int",
+    "math": "math, after import math",
     "object": "object",
-    "math": "import math, and then math",
     "product": "np.prod",
-    "asscalar": "x.item()",
-    "in1d": "np.isin",
 }
 
 
@@ -48,7 +47,7 @@ class Wrong(Exception):
 
 
 class OutOfTime(BaseException):
-    """A call takes too long; no Exception, which a student's code might catch."""
+    """A call takes too long. It is not an Exception, as a student's code may catch those."""
 
 
 @contextlib.contextmanager
@@ -116,10 +115,8 @@ def advice(error, line):
     if isinstance(error, ImportError):
         package = re.search(r"(from|import)\s+[\w.]*\.(common|kmeans|naive_em|em)\b", line)
         if package:
-            written = (
-                f"from {package[2]} import" if package[1] == "from" else f"import {package[2]}"
-            )
-            return f"the modules lie in no package here: write {written}"
+            words = f"the modules lie in no package here: write {package[1]} {package[2]}"
+            return f"{words} import ..." if package[1] == "from" else words
         if error.name in LIBRARIES:
             install = f"{sys.executable} -m pip install {error.name}"
             return f"it needs {error.name}, which is missing: {install}"
@@ -216,10 +213,6 @@ def same(before, after):
     return np.array_equal(before, after, equal_nan=True)
 
 
-def is_finite(value):
-    return np.isfinite(value).all()
-
-
 def off_by(got, expected):
     """The largest error of any entry, as a share of the largest entry that is expected."""
     if np.shape(got) != np.shape(expected):
@@ -239,6 +232,7 @@ class Judge(unittest.TestCase):
     functions = {}  # {function: (what it takes, what it returns)}
     words = {"row": "point", "column": "column", "component": "component"}
     seconds = 10  # of processor time for a call
+    why_endless = {}  # {function: words that follow where it takes longer}
     failed = set()  # "em.mstep", ...: a test that calls one of them is skipped
     notes = {}  # {words: [functions]}: right by the course, but would break elsewhere
 
@@ -321,7 +315,7 @@ class Judge(unittest.TestCase):
                 result = code(*copies)
         except OutOfTime:
             words = f"{full} takes more than {self.seconds} seconds"
-            raise Wrong(words + self.why_endless(function)) from None
+            raise Wrong(words + self.why_endless.get(function, "")) from None
         except (Exception, SystemExit) as error:
             raise Wrong(told(error, full)) from None
         problem = misfit(returns, result, self.words["row"])
@@ -331,10 +325,6 @@ class Judge(unittest.TestCase):
         for part, value in parts.items():
             parts[part] = self.checked_array(function, part, value)
         return parts, self.changed(function, takes.split(", "), arguments, copies)
-
-    def why_endless(self, function):
-        """Why a function may take too long, in words that follow a message."""
-        return ""
 
     def check_signature(self, code, full, takes, arguments):
         """Raise Wrong for a function that does not take the course's arguments."""
@@ -438,8 +428,9 @@ class Judge(unittest.TestCase):
             if "X" in changed:
                 words = "it changes X in place while it still needs it: compute with a copy, "
                 return words + "X - mu and not X -= mu"
-            if any(off_by(again[part], got[part]) > 1e-9 for part in got if is_finite(got[part])):
-                return "it gives another result each time, for the same arguments"
+            for part, value in got.items():
+                if not same(again[part], value):
+                    return "it gives another result each time, for the same arguments"
         return None
 
     def explained(self, function, code, arguments, got, expected, limit):
@@ -491,15 +482,13 @@ class Judge(unittest.TestCase):
         except Wrong:
             return None
 
-    def note_unless(self, words, function, arguments, expected=None):
-        """Note the words if a call does not give what is expected: if None, finite numbers."""
+    def note_unless(self, words, function, arguments, expected):
+        """Note the words if a call does not give what is expected."""
         if self.has_failed(function):
             return
         got = self.attempt(function, *arguments)
         if got is None:
             good = False
-        elif expected is None:
-            good = all(map(is_finite, got.values()))
         else:
             good = all(off_by(got[part], expected[part]) <= 1e-6 for part in expected)
         if not good:
@@ -550,10 +539,9 @@ class Verdict(unittest.TestResult):
 
     def addError(self, test, err):
         """An exception of the judge's own code, with its traceback."""
-        words = "".join(traceback.format_exception(*err))
-        self.addFailure(
-            test, (err[0], f"test.py does not work here: {first_line(err[1])}\n{words}")
-        )
+        words = f"test.py does not work here: {first_line(err[1])}\n"
+        words += "".join(traceback.format_exception(*err))
+        self.addFailure(test, (err[0], words))
 
     def tell(self):
         """Print the failures, the verdict, and then the notes."""
