@@ -1266,11 +1266,11 @@ def tests_of(name):
     first, _, method = name.removesuffix(".py").partition(".")
     for case in COURSE + OURS:
         if case.__name__.lower() == first.lower().replace("_", ""):
-            methods = [name for name in vars(case) if name.startswith("test")]  # in their order
-            if method in methods:
+            tests = [key for key in vars(case) if key.startswith("test")]  # in their order
+            if method in tests:
                 return [case(method)]
             if not method:
-                return [case(name) for name in methods]
+                return [case(test) for test in tests]
     expected = ", ".join(case.__name__ for case in COURSE + OURS)
     leave(f"there is no test {name!r}: expected one of {expected}, or Em.test_run")
 
@@ -1315,8 +1315,11 @@ def main(arguments=None):
         print("What is ours beyond the course is not tested before that is mended.")
     elif ours:
         print("\nNow what is ours beyond the course, which a student's modules need not pass:")
-        verbosity = 2 if options.verbose else 1
-        runner = unittest.TextTestRunner(sys.stdout, True, verbosity, options.failfast)
+        runner = unittest.TextTestRunner(
+            stream=sys.stdout,
+            verbosity=2 if options.verbose else 1,
+            failfast=options.failfast,
+        )
         all_well = runner.run(unittest.TestSuite(ours)).wasSuccessful()
     sys.exit(0 if all_well else 1)
 

@@ -5,6 +5,7 @@ each function, the words for a mistake and below them the change of its text, `o
 in front of the arrow means that the new line comes first. Where a student's function is wrong,
 the judge calls the changed ones with the same arguments; the first that returns the same as the
 student's names the mistake. To add a mistake, add its words and its change, and nothing else.
+ALLOWED has the same form: what is right by the course, though not what the judge expects.
 
 Nothing here is ever expected of a student: what is right comes from make_reference.py.
 """
