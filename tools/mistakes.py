@@ -422,6 +422,8 @@ missing entries count in the means' denominator: sum post[u, j] over those who r
 missing entries count in the means' denominator: sum post[u, j] over those who rated l
     mu = total / count => everybody = post.sum(axis=0)[:, None]; mu = total / everybody
     count >= 1 => everybody >= 1
+all means of a type are kept where one of its counts is below 1: keep that one only
+    count >= 1 => (count >= 1).all(axis=1, keepdims=True)
 the means are the old ones: they are updated where their denominator is at least 1
     count >= 1, mu, => count >= 1, mixture.mu,
 ratings of 1 are taken for missing: the mask is X != 0
@@ -500,6 +502,8 @@ MISTAKES["em.run"] = """
 the M-step always takes the mixture that was passed in: it needs the last one
     => passed = mixture
     mixture = mstep(X, post, mixture) => mixture = mstep(X, post, passed)
+it makes naive EM's E-step, where missing entries count as ratings of 0: use the one of em.py
+    post, ll = estep(X, mixture) => post, ll = estep(np.where(X == 0, 1e-300, X), mixture)
 the M-step has another min_variance than its default
     mixture = mstep(X, post, mixture) => mixture = mstep(X, post, mixture, 0.5)
 it returns the mixture before the last M-step: it needs that of the last iteration
