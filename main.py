@@ -529,12 +529,15 @@ def read_matrix(path, ratings=False):
             allowed = np.abs(row) < 1e100
         if not allowed.all():
             column = allowed.argmin()
-            kind = "a finite number"
+            expected = "a finite number"
             if ratings:
-                kind = f"a rating up to {LARGEST_RATING:.0f}, or 0 or nan for a missing one"
+                expected = (
+                    f"a rating up to {LARGEST_RATING:.0f}, or 0 or nan for a missing one, all "
+                    "separated by spaces (for lines of user, item, rating use --ratings)"
+                )
             raise ValueError(
-                f"{path}, line {number}, column {column + 1}: expected {kind}, got "
-                f"{words[column][:40]!r}{matrix_hint(words)}"
+                f"{path}, line {number}, column {column + 1}: expected {expected}, got "
+                f"{words[column][:40]!r}"
             )
         if rows and len(row) != len(rows[0]):
             raise ValueError(
@@ -549,16 +552,6 @@ def read_matrix(path, ratings=False):
     if ratings and not X.any():
         raise ValueError(f"{path}: expected at least one rating, got only zeros (missing)")
     return X
-
-
-def matrix_hint(words):
-    """What to do about a line of these words, which is none of a matrix."""
-    fields = re.split(",|;|::", " ".join(words))
-    if len(fields) in (3, 4) or len(words) in (3, 4):
-        return "; for lines of user, item, rating use --ratings"
-    if len(fields) > 1:
-        return "; separate the numbers by spaces, and write 0 for a missing one"
-    return ""
 
 
 # Lines of ratings

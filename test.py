@@ -1299,6 +1299,9 @@ class Main(Program):
             done = self.process("-c", old, name)
             self.assertEqual(done.returncode, 2)
             self.assertEqual(done.stderr, f"{name}: expected Python 3.10 or later, got 3.9.1\n")
+        done = self.process("test.py", "Emm")
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, "^test.py: there is no test 'Emm': expected one of .*\n$")
         command = [sys.executable, HERE / "main.py", "--data", self.small, "--seeds"]
         command += map(str, range(3000))
         for interrupted, status, words in [(True, 130, "main.py: interrupted\n"), (False, 141, "")]:
@@ -1428,7 +1431,7 @@ class Files(Program):
         ]:
             words = "expected lines of user, item, rating, got a matrix, .*melt.*--data"
             self.assert_refused(words, "--ratings", self.write("wide.csv", content))
-        words = r"line 1, column 1: .*, got .*; separate the numbers by spaces, and write 0 for a"
+        words = r"line 1, column 1: expected a rating .* 0 or nan .*, separated by spaces .*, got "
         self.write("netflix_incomplete.txt", empty)
         self.assert_refused(words, "--data", self.small)
 
@@ -1558,7 +1561,7 @@ class Files(Program):
         ids = triples * [1, 1000001, 1]
         for name, content, words in [
             ("netflix_incomplete.txt", triples, "lines of user, item, rating use --ratings"),
-            ("netflix_incomplete.txt", ids, "line 1, column 2: .*'1000001'.* use --ratings"),
+            ("netflix_incomplete.txt", ids, "line 1, column 2: .* use --ratings.*'1000001'"),
             ("netflix_incomplete.txt", "1,2,3\n4,5,6\n", "line 1, column 1: .* use --ratings"),
             ("netflix_incomplete.txt", "# a\n1 2\n\n3 x\n", "line 4, column 2: .*, got 'x'"),
             ("netflix_incomplete.txt", "1 2\n3 1_0\n", "line 2, column 2: .* got '1_0'"),
@@ -1650,4 +1653,10 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("test.py: interrupted", file=sys.stderr)
+        os._exit(130)
+    except BrokenPipeError:  # the output's reader has left, as `| head` does
+        os._exit(141)
