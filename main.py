@@ -709,7 +709,7 @@ def is_header(first):
 def words_of(name):
     """The words of a column's name, in lower case."""
     words = []
-    for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name):
+    for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W_]+", name):
         word = word.lower()
         stem = word.removesuffix("id")
         if stem != word and any(stem in known for known in WORDS.values()):

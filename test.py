@@ -1381,6 +1381,7 @@ class Files(Program):
             ("who,what,stars", "uir"),
             ("what,person,points", "iur"),
             ("userID,artistID,weight", "uir"),
+            ("кто,что,оценка", "uir"),
             ("who,what,value,when", "uirx"),
             (",who,what,value", "xuir"),
             ("# item,user,rating", "iur"),
