@@ -1432,7 +1432,7 @@ class Files(Program):
         ]:
             words = "expected lines of user, item, rating, got a matrix, .*melt.*--data"
             self.assert_refused(words, "--ratings", self.write("wide.csv", content))
-        words = r"line 1, column 1: expected a rating .* 0 or nan .*, separated by spaces .*, got "
+        words = r"line 1, column 1: expected a rating .* 0 or nan .*, all separated by spaces .*, got "
         self.write("netflix_incomplete.txt", empty)
         self.assert_refused(words, "--data", self.small)
 
