@@ -1247,7 +1247,7 @@ class Main(Program):
         run = partial(run, "--plots", self.folder / "plots")
         for theirs, n_pictures, lacks in [
             (["em"], 7, "^em.predict"),
-            (["kmeans", "naive_em", "common"], 5, "^common.plot's parameter ax [^,]*, toy_em.gif[)][.]$"),
+            (["kmeans", "naive_em", "common"], 5, "^common.plot.s parameter ax .*toy_em.gif.[.]$"),
             (list(STUDENTS), 5, "common.plot's parameter ax .*em.predict"),
         ]:
             shutil.rmtree(self.folder / "plots", ignore_errors=True)
