@@ -1,7 +1,8 @@
 """EM for a mixture of spherical Gaussians on a rating matrix with missing entries.
 
 X[u, l] is user u's rating of movie l, 0 where there is none. C_u are the movies that u rated, and
-delta(l, C_u) is 1 where u rated l, else 0. A component of the mixture is a type of user.
+delta(l, C_u) is 1 where u rated l, else 0; x_Cu and mu_j,Cu are x_u and mu_j on these movies alone.
+A component of the mixture is a type of user.
 """
 
 from collections.abc import Iterable
@@ -45,21 +46,21 @@ def estep(X: np.ndarray | Ratings, mixture: GaussianMixture) -> tuple[np.ndarray
 
     Returns:
         post: (n, K) array, exp(f - logsumexp_j f); every row sums to 1
-        ll: float, sum_u logsumexp_j f, in nats; exact to 1e-6 of its size for ratings up to 1000,
-            and to 1e-4 for ratings from 999,995 to 1e6. Of large ratings that hardly differ the
-            expanded distance below loses digits.
+        ll: float, sum_u logsumexp_j f, in nats; exact to 1e-6 of its size for ratings up to 1000.
+            The expanded distance below loses digits of large ratings that hardly differ: between
+            999,995 and 1e6 the log-likelihood is exact to 1e-4.
     """
     X, delta, n_rated, squares = prepare(X)
+    # distance and f are (K, n), as their products are faster that way.
     mu = mixture.mu
     var = mixture.var[:, None]
     p = mixture.p[:, None]
-    # ||x_Cu - mu_Cu||^2, expanded into matrix products. Rounding may leave it a little below 0.
-    # It is (K, n), and so is f, as the products are faster that way.
+    # ||x_Cu - mu_j,Cu||^2, expanded into matrix products; rounding may leave it a little below 0
     distance = np.maximum(squares - 2 * mu @ X.T + mu**2 @ delta.T, 0)
     f = np.log(p + 1e-16) - n_rated / 2 * np.log(2 * np.pi * var) - distance / (2 * var)
-    ll = np.logaddexp.reduce(f, axis=0)  # (n,): logsumexp_j f, of each user
-    post = np.exp(f - ll).T
-    return post, float(ll.sum())
+    log_density = np.logaddexp.reduce(f, axis=0)  # (n,): logsumexp_j f, of each user
+    post = np.exp(f - log_density).T
+    return post, float(log_density.sum())
 
 
 def mstep(
@@ -68,7 +69,7 @@ def mstep(
     mixture: GaussianMixture,
     min_variance: float = 0.25,
 ) -> GaussianMixture:
-    """M-step: the mixture that makes the ratings most likely, given the posteriors.
+    """M-step: the mixture of the largest expected log-likelihood, given the posteriors.
 
         p_j   = sum_u post[u, j] / n
         mu_jl = sum_u post[u, j] delta(l, C_u) x_ul / sum_u post[u, j] delta(l, C_u)
@@ -84,7 +85,8 @@ def mstep(
         min_variance: the least variance, in squared stars
 
     Returns:
-        mixture: the new GaussianMixture; a type whose users have no rating keeps its variance
+        mixture: the new GaussianMixture; a type whose users have no rating keeps its variance, if
+            that is at least min_variance
     """
     X, delta, n_rated, squares = prepare(X)
     total = post.T @ X  # (K, d): the numerators of mu
@@ -92,7 +94,7 @@ def mstep(
     enough = count >= 1 - 1e-9  # rounding may leave a count of 1 a little below 1
     mu = mixture.mu.copy()
     mu[enough] = total[enough] / count[enough]
-    # sum_u post[u, j] ||x_Cu - mu_Cu||^2, expanded as in the E-step, from the sums above
+    # sum_u post[u, j] ||x_Cu - mu_j,Cu||^2, expanded as in the E-step, from the sums above
     sse = squares @ post + (mu**2 * count - 2 * mu * total).sum(axis=1)
     rated_by_type = n_rated @ post  # (K,): sum_u post[u, j] |C_u|
     tiny = 1e-100  # no 0 / 0: a type whose users have no rating keeps its variance
@@ -113,7 +115,7 @@ def run(
     Returns:
         mixture: GaussianMixture of the last M-step
         post: (n, K) array, the posteriors under the mixture before that M-step
-        ll: float, the log-likelihood of that mixture before it, in nats
+        ll: float, the log-likelihood of the mixture before that M-step, in nats
     """
     ratings = prepare(X)
     old_ll = -np.inf
@@ -162,12 +164,15 @@ def predict(X: np.ndarray, K: int = 4, seeds: Iterable[int] = range(10)) -> np.n
 
     The 15 pulls mu_jl towards 0, since a mean of few residuals is mostly their noise. The types,
     given by post, are found by a mixture for each seed, see the function types, and what they
-    predict is averaged over the seeds. The mixtures look at
+    predict is averaged over the seeds. mu_jl is always a mean of the present residuals; the types
+    come from
 
-        rounds 1 to 8      the residuals that are left
+        rounds 1 to 8      the present residuals
         rounds 9 and 10    delta, which movies were rated, since choices tell about tastes
-        rounds 11 and 12   the residuals before round 1, and after it, since what is left by now
-                           is mostly noise
+        round 11           the residuals before round 1, since by now those left are mostly noise
+        round 12           the residuals after round 1
+
+    There are K types in a mixture, and 24 from round 9 on.
 
     (On choices and ratings: B. M. Marlin, R. S. Zemel, S. Roweis and M. Slaney, Collaborative
     Filtering and the Missing at Random Assumption, UAI 2007.)
@@ -197,20 +202,22 @@ def predict(X: np.ndarray, K: int = 4, seeds: Iterable[int] = range(10)) -> np.n
     delta = given.astype(float)
     x_hat = np.full(X.shape, X[given].mean())
     residuals = (X - x_hat) * delta
-    early = []  # the residuals before round 1, and after it
+    early_residuals = []  # those before round 1, and after it
     for number in range(1, 13):
         if number <= 2:
-            early.append(residuals)
+            early_residuals.append(residuals)
         for rows in (users_as_rows, movies_as_rows):  # rows(A) is A, then A.T
             if number <= 8:
                 post = types(rows(residuals), rows(delta), K, PULL, draws)
             elif number <= 10:
                 post = types(rows(delta), None, LATE_K, LATE_PULL, draws)
             else:
-                post = types(rows(early[number - 11]), rows(delta), LATE_K, LATE_PULL, draws)
+                seen = early_residuals[number - 11]
+                post = types(rows(seen), rows(delta), LATE_K, LATE_PULL, draws)
             mu = pulled_means(rows(residuals), rows(delta), post, PULL)
+            # post and mu hold the types of all seeds, so this is the mean over the seeds.
             x_hat += rows(post.T @ (mu / len(draws)))
-            residuals = X - x_hat  # a new array: those in early stay as they are
+            residuals = X - x_hat  # a new array: the early ones stay as they are
             residuals *= delta
     X_pred = np.clip(x_hat, X[given].min(), X[given].max(), out=x_hat)
     np.copyto(X_pred, X, where=given)
@@ -254,7 +261,7 @@ def types(
     n_values = values.size if mask is None else mask.sum()
     var = (values**2).sum() / n_values + 1e-100  # no 0 / 0 where all values are 0
     starts = np.concatenate([draw.choice(n, K, replace=False) for draw in draws])
-    mu = values[starts] / (1 + pull)
+    mu = values[starts] / (1 + pull)  # as pulled_means gives of a single row
     post = posteriors(values, mask, mu, var, K)
     for _ in range(2):
         mu = pulled_means(values, mask, post, pull)
@@ -267,7 +274,7 @@ def posteriors(
 ) -> np.ndarray:
     """The E-step of types: post = exp(f - logsumexp_j f), over the K types j of each mixture.
 
-        f(i, j) = sum_l mask_il (mu_jl v_il - mu_jl^2 / 2) / var
+        f(i, j) = sum_l mask_il (mu_jl v_il - mu_jl^2 / 2) / var,  v_il = values[i, l]
 
     This is em.estep's f without what is the same for all types: log p_j, log var and ||v_i||^2.
 

@@ -4,8 +4,9 @@ python main.py                    the four steps, on the data files beside this 
 python main.py --data DIR         the same on the course's own files, or on matrices of yours
 python main.py --ratings FILE     steps 3 and 4 on lines of user, item, rating
 
-kmeans.py, naive_em.py, em.py and common.py may each be a student's. So what is used of them is what
-the course asks for, whatever of ours they lack is left out, and what they return may be lists.
+kmeans.py, naive_em.py, em.py and common.py may each be a student's. So only what the course asks
+for is needed of them; em.predict and common.plot's parameter ax are used where there are any, and
+what a function returns may be lists.
 """
 
 import argparse
@@ -89,12 +90,12 @@ def main():
 
     for line in [*data.report, *remarks(data)]:
         show(line)
-    tenths = hidden_tenths(data.X)
+    tenths = hidden_tenths(data.X)  # for step 4; em.predict runs once for each
     with ThreadPool(workers(data.X, len(tenths))) as pool:
         try:
             if data.toy is not None:
-                clusters = step_kmeans(pool, data.toy, toy_Ks, options.seeds)
-                step_naive_em(pool, data.toy, toy_Ks, options.seeds, clusters, options.plots)
+                kmeans_fits = step_kmeans(pool, data.toy, toy_Ks, options.seeds)
+                step_naive_em(pool, data.toy, toy_Ks, options.seeds, kmeans_fits, options.plots)
             step_em(pool, data, Ks, options.seeds, options.plots)
             step_prediction(pool, data, tenths, Ks, options.seeds, options.plots)
         except Exception:
@@ -121,13 +122,13 @@ def step_kmeans(pool, toy, Ks, seeds):
     return best
 
 
-def step_naive_em(pool, toy, Ks, seeds, clusters, plots):
-    """Step 2: naive EM on the toy data, whose pictures also show the clusters of step 1."""
+def step_naive_em(pool, toy, Ks, seeds, kmeans_fits, plots):
+    """Step 2: naive EM on the toy data, whose pictures also show the fits of step 1."""
     show(f"\n2. Naive EM on toy_data.txt: {len(toy)} points, number of seeds: {len(seeds)}")
     show(BIC_IN_WORDS)
     show("  K    log-likelihood               BIC  seed")
-    table = {}
-    best = {}
+    table = {}  # {K: the Fits of all seeds}
+    best = {}  # {K: the Fit of the best log-likelihood}
     for K, fits in sweep(pool, "Naive EM", naive_em, toy, Ks, seeds):
         table[K] = fits
         best[K] = max(fits, key=rounded_score)
@@ -137,7 +138,7 @@ def step_naive_em(pool, toy, Ks, seeds, clusters, plots):
     if not all_finite(table):
         return
     if plot_takes_ax():
-        save(draw_toy(toy, clusters, best), plots / "toy_kmeans_vs_em.png")
+        save(draw_toy(toy, kmeans_fits, best), plots / "toy_kmeans_vs_em.png")
         save_animation(toy, picked, best[picked].seed, plots / "toy_em.gif")
     selection = draw_selection("Naive EM on the toy data", table, best, picked)
     save(selection, plots / "toy_selection.png")
@@ -150,7 +151,7 @@ def step_em(pool, data, Ks, seeds, plots):
     given = X[X != 0]
     show(f"\n3. EM on {data.name}, number of seeds: {len(seeds)}")
     show(
-        f"{n} users x {d} {data.kind}s, {given.size} ratings ({100 * given.size / X.size:.1f} %) "
+        f"{n} users x {d} {data.noun}s, {given.size} ratings ({100 * given.size / X.size:.1f} %) "
         f"from {given.min():.10g} to {given.max():.10g}"
     )
     if data.toy is None:
@@ -215,18 +216,21 @@ def step_prediction(pool, data, tenths, Ks, seeds, plots):
         predicts = [pool.apply_async(predict_hidden, (X, tenth)) for tenth in tenths]
 
     errors = {}  # {name: RMSE} of all but em.fill_matrix
-    ways = {"mean of all ratings": mean_rating, f"averages of users and {data.kind}s": averages}
+    ways = {
+        "mean of all ratings": mean_rating,
+        f"averages of users and {data.noun}s": averages,
+    }
     for name, way in ways.items():
         guess = np.concatenate([way(X, tenth) for tenth in tenths])
         errors[name] = common.rmse(guess, truth)
         show(error_row(name, errors[name], digits))
     to_beat = min(errors.values())
     guesses = {}  # {K: em.fill_matrix's predictions of the hidden ratings}
-    course = {}  # {K: their RMSE}
+    fill_errors = {}  # {K: their RMSE}
     for K, guess in fill_hidden(pool, X, tenths, Ks, seeds):
         guesses[K] = guess
-        course[K] = common.rmse(guess, truth)
-        show(error_row(f"em.fill_matrix, K = {K:2}", course[K], digits))
+        fill_errors[K] = common.rmse(guess, truth)
+        show(error_row(f"em.fill_matrix, K = {K:2}", fill_errors[K], digits))
     if predicts:
         progress("em.predict")
         name = "em.predict"
@@ -235,10 +239,10 @@ def step_prediction(pool, data, tenths, Ks, seeds, plots):
         show(error_row(name, errors[name], digits))
         show_expectation(data, guess, truth, to_beat)
     else:
-        K = min(course, key=course.get)
+        K = min(fill_errors, key=fill_errors.get)
         name = f"em.fill_matrix, K = {K}"
         guess = guesses[K]
-    figure = draw_predictions(course, errors, name, guess, truth, data.unit)
+    figure = draw_predictions(fill_errors, errors, name, guess, truth, data.unit)
     save(figure, plots / "netflix_predictions.png")
 
 
@@ -251,7 +255,7 @@ def show_expectation(data, guess, truth, to_beat):
     digits = decimals(data.X)
     expected = f"{error:.{digits}f} +- {uncertainty:.{digits}f} {data.unit}".rstrip()
     show(f"em.predict expects {expected} on ratings given like the others;")
-    show(f"more for users or {data.kind}s with few.")
+    show(f"more for users or {data.noun}s with few ratings.")
     if not error + uncertainty < to_beat:
         show("Not better than averages: em.predict gains no more than the +- here.")
 
@@ -270,7 +274,7 @@ class Data(NamedTuple):
     name: str  # of the file of the ratings
     X: np.ndarray  # (n, d) ratings, 0 where missing
     items: list  # the names of the columns
-    kind: str  # what a column is: "movie" or "item"
+    noun: str  # what a column is: "movie" or "item"
     unit: str  # of the ratings: "stars", or "" if it is not known
     report: list  # lines that say how the file was understood
     users: list | None = None  # the names of the rows; None in the course's matrices
@@ -392,7 +396,7 @@ def check_fill(options):
             pass
         if not stat.S_ISREG(os.stat(target).st_mode):
             raise ValueError(f"--fill: expected a file to write, got {options.fill}, which is none")
-    except FileNotFoundError:
+    except FileNotFoundError:  # a new file is fine, in a folder that is there
         if not os.path.isdir(os.path.dirname(target)):
             raise ValueError(f"--fill: expected a file in a folder, got {options.fill}") from None
     except OSError as error:
@@ -421,7 +425,7 @@ def remarks(data):
     if data.Y is not None and not data.Y.all():
         unknown = np.count_nonzero(data.Y == 0)
         lines.append(
-            f"{unknown} entries of netflix_complete.txt are 0: the course's RMSE takes 0 stars."
+            f"{unknown} entries of netflix_complete.txt are 0, as the course's RMSE takes them."
         )
     given = data.X[data.X != 0]
     if given.min() == given.max():
@@ -568,10 +572,9 @@ WORDS = {
     "rating": "rating ratings score star stars overall".split(),
 }
 ID_WORDS = "id isbn asin".split()
-# A column is of no use with one of these words, with one of these names, or if it is about ratings
-# without holding one: a review_id, a rating_count.
-USELESS_WORDS = "unnamed time timestamp datetime date year".split()
-USELESS_NAMES = [[], ["index"]]
+USELESS_WORDS = "unnamed time timestamp datetime date year".split()  # no column of ours has them
+USELESS_NAMES = [[], ["index"]]  # none or one word, which says nothing
+# A review_id and a rating_count are about ratings, and hold none.
 ABOUT_RATINGS = [*WORDS["rating"], "review"]
 NO_RATING_WORDS = "id count number num average avg mean".split()
 
@@ -588,9 +591,9 @@ def read_ratings(path):
     comments = [line for line in lead.splitlines() if line.strip()]
     text = text[len(lead) :]
     separator = find_separator(path, text)
-    lines = partial(records, path, text, separator, len(lead.splitlines()))
-    refuse_a_matrix(path, *split_header(lines(), comments, separator))
-    names, rows = split_header(lines(), comments, separator)
+    start_reading = partial(records, path, text, separator, len(lead.splitlines()))
+    refuse_a_matrix(path, *split_header(start_reading(), comments, separator))
+    names, rows = split_header(start_reading(), comments, separator)
     columns = {"user": 0, "item": 1, "rating": 2}
     if names is not None:
         columns = find_columns(path, names)
@@ -625,7 +628,7 @@ def read_ratings(path):
             "ratings"
         )
     X = np.zeros((n, d))
-    X[row_of, column_of] = values  # in the file's order
+    X[row_of, column_of] = values  # of a pair that stands twice the last one stays
     _, times = np.unique(np.array(row_of) * d + column_of, return_counts=True)
     n_repeated = np.count_nonzero(times > 1)
 
@@ -701,13 +704,13 @@ def is_header(first):
     if third.lower() in MISSING:
         return any(plainly(name, "user") or plainly(name, "rating") for name in first)
     if re.match(r"[-+.,\d]", third):
-        # The items' names are numbers, where it is the header of a matrix with users' names.
+        # A number is no name, unless of an item in the header of a matrix: userId,1,2,3
         return plainly(first[0], "user")
     return True
 
 
 def words_of(name):
-    """The words of a column's name, in lower case."""
+    """The words of a column's name, split at capitals, digits and all else, in lower case."""
     words = []
     for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W_]+", name):
         word = word.lower()
@@ -761,7 +764,7 @@ def find_columns(path, names):
         # Of several, those whose names say nothing else; of several of these, the ids.
         columns = [c for c in columns if plainly(names[c], kind)] or columns
         columns = [c for c in columns if is_id(names[c])] or columns
-        if len(columns) == 1 or (columns and kind == "item"):
+        if len(columns) == 1 or (columns and kind == "item"):  # of several items the first will do
             found[kind] = columns[0]
         elif columns:
             several = ", ".join(names[c] for c in columns)
@@ -769,9 +772,9 @@ def find_columns(path, names):
 
     left = [c for c in range(len(names)) if c not in found.values() and kinds[c] != "nothing"]
     missing = [kind for kind in WORDS if kind not in found]
-    if len(names) == 3 and len(left) == len(missing):
-        found |= zip(missing, left)
-    elif len(names) == 4 and not found and len(left) >= 3:
+    three = len(names) == 3 and len(left) == len(missing)
+    four = len(names) == 4 and len(left) >= 3 and not found
+    if three or four:
         found |= zip(missing, left)
     elif missing == ["item"]:
         unknown = [c for c in left if kinds[c] is None]
@@ -848,15 +851,10 @@ def ratings(path, rows, columns, names):
 
 def rating_hint(word, column):
     """What to do about a word that is no rating."""
-    if to_number(word) == 0:
+    if to_number(word) <= 0:
         return (
-            "leave the line out if it means missing, else add 1 to all ratings, and take it off "
-            "the predictions again"
-        )
-    if to_number(word) < 0:
-        return (
-            "leave the line out if it means missing, else add the same number to all ratings, so "
-            "that they are above 0, and take it off the predictions again"
+            f"leave the line out if it means missing, else add {1 - to_number(word):g} to all "
+            "ratings, and take it off the predictions again"
         )
     if re.fullmatch(r"\d+,\d+", word):
         return f"write {word.replace(',', '.')}"
@@ -980,7 +978,7 @@ def fill_hidden(pool, X, tenths, Ks, seeds):
     Each tenth is hidden from fits of its own, of which the one with the best log-likelihood counts.
     """
     parts = {K: [] for K in Ks}
-    for tenth in tenths:
+    for tenth in tenths:  # all fits without a tenth run side by side, so the last completes all K
         for K, fits in sweep(pool, "em.fill_matrix", em, X, Ks, seeds, tenth):
             best = max(fits, key=rounded_score)
             X_pred = em.fill_matrix(without(X, tenth), best.mixture)
@@ -1036,13 +1034,13 @@ def workers(X, n_predicts):
 def memory_of(n, d, n_fits, n_predicts):
     """Bytes for an (n, d) matrix and so many fits at a time, of which some are em.predict's.
 
-    A fit takes a copy of X and, as tools/benchmark.py measures it, 1.3 times X in em.run or 6.5
-    times X in em.predict. Besides, arrays as wide or as high as X have a row for each type, 12 by
-    default or em.predict's 240; about eight of them stand at a time.
+    A fit takes a copy of X and, as tools/benchmark.py measures it, up to 1.3 times X in em.run, or
+    6.5 times X in em.predict. Besides, it holds arrays of n or d numbers for each type, 12 by
+    default, or em.predict's 24 of 10 seeds; about eight of these arrays at a time.
     """
     fits = (n_fits - n_predicts) * (2.3 * n * d + 8 * 12 * (n + d))
     predicts = n_predicts * (7.5 * n * d + 8 * 240 * (n + d))
-    return 8 * (n * d + fits + predicts)
+    return 8 * (n * d + fits + predicts)  # 8 bytes for a number
 
 
 def memory():
@@ -1088,7 +1086,8 @@ def write_predictions(data, path, top):
     try:
         with open(part, "w", encoding="utf-8", newline="") as file:
             if data.users is None:
-                np.savetxt(file, np.where(data.X == 0, X_pred, data.X), fmt="%.15g")
+                completed = np.where(data.X == 0, X_pred, data.X)  # given ones are not rounded
+                np.savetxt(file, completed, fmt="%.15g")
             else:
                 write_best_first(csv.writer(file, lineterminator="\n"), data, X_pred, digits, top)
         os.replace(part, target)
@@ -1139,12 +1138,12 @@ def from_left(mixture, post):
     return common.GaussianMixture(mu[order], var[order], p[order]), post[:, order]
 
 
-def draw_toy(toy, clusters, mixtures):
+def draw_toy(toy, kmeans_fits, em_fits):
     """K-means above EM, a column per K, as common.plot draws them."""
-    figure = plt.Figure(figsize=(max(3 * len(clusters), 9), 6.4), layout="constrained")
-    axes = figure.subplots(2, len(clusters), squeeze=False)
-    for column, K in enumerate(clusters):
-        panels = [("K-means", "cost", clusters[K]), ("EM", "log-likelihood", mixtures[K])]
+    figure = plt.Figure(figsize=(max(3 * len(kmeans_fits), 9), 6.4), layout="constrained")
+    axes = figure.subplots(2, len(kmeans_fits), squeeze=False)
+    for column, K in enumerate(kmeans_fits):
+        panels = [("K-means", "cost", kmeans_fits[K]), ("EM", "log-likelihood", em_fits[K])]
         for row, (model, score, fit) in enumerate(panels):
             mixture, post = from_left(fit.mixture, fit.post)
             title = f"{model}, K = {K}\n{score} {fit.score:.1f}"
@@ -1198,7 +1197,8 @@ def draw_selection(title, table, best, picked, rmse=None):
         for K, fits in table.items():
             values = [getattr(fit, field) for fit in fits]
             dots = ax.plot([K] * len(fits), values, "o", color=GREY, markersize=4)
-        ax.plot(list(best), [getattr(fit, field) for fit in best.values()], "o-", color=BLUE)
+        values = [getattr(fit, field) for fit in best.values()]
+        line = ax.plot(list(best), values, "o-", color=BLUE)
         ax.set(title=f"{name} (larger is better)", ylabel="nats")
         ax.yaxis.set_major_formatter(READABLE)
     if rmse:
@@ -1208,7 +1208,7 @@ def draw_selection(title, table, best, picked, rmse=None):
         mark = ax.axvline(picked, color="black", linestyle=":")
         ax.set(xlabel="K", xticks=list(table))
     figure.legend(
-        [axes[0].lines[-2], dots[0], mark],
+        [line[0], dots[0], mark],
         ["seed with the best log-likelihood", "other seeds", f"K = {picked}, picked by the BIC"],
         loc="outside lower center",
         ncols=3,
@@ -1280,7 +1280,7 @@ def draw_user_types(data, fit, title):
     bars = generosity + taste
 
     shares = fit.mixture.p
-    least = min(max(0.01, 1.5 / len(X)), shares.max())
+    least = min(max(0.01, 1.5 / len(X)), shares.max())  # 1 % of the users, and more than one
     types = [j for j in np.argsort(-shares, kind="stable") if shares[j] >= least]
     few = max(1, min(5, len(movies) // 2))  # movies to show at each end
     columns = min(len(types), 4)
@@ -1291,12 +1291,12 @@ def draw_user_types(data, fit, title):
         ax = figure.add_subplot(rows, columns, i)
         by_taste = np.argsort(-taste[j], kind="stable")
         most = by_taste[:few]
-        worst = by_taste[-few:]
+        least_liked = by_taste[-few:]
         liked = ax.barh(range(few), bars[j, most], color=BLUE)
-        disliked = ax.barh(range(few, 2 * few), bars[j, worst], color=ORANGE)
+        disliked = ax.barh(range(few, 2 * few), bars[j, least_liked], color=ORANGE)
         mean = ax.axvline(generosity[j, 0], color="black", linestyle="--", linewidth=1)
         ax.axvline(0, color="black", linewidth=1)
-        names = [shortened(data.items[movies[l]]) for l in [*most, *worst]]
+        names = [shortened(data.items[movies[l]]) for l in [*most, *least_liked]]
         ax.set_yticks(range(2 * few), names, parse_math=False)
         ax.set(xlim=(-limit, limit), ylim=(2 * few - 0.5, -0.5))
         ax.set_title(f"type {i}: {100 * shares[j]:.1f} % of users")
@@ -1305,7 +1305,11 @@ def draw_user_types(data, fit, title):
         ax.xaxis.set_major_formatter(READABLE)
     figure.legend(
         [liked, disliked, mean],
-        ["liked most", "liked least", f"the type's mean over all {data.kind}s: its generosity"],
+        [
+            "liked most",
+            "liked least",
+            f"the type's mean over all {data.noun}s: its generosity",
+        ],
         loc="outside lower center",
         ncols=3,
     )
@@ -1322,20 +1326,21 @@ def shortened(name):
     return name
 
 
-def draw_predictions(course, others, name, predicted, truth, unit):
+def draw_predictions(fill_errors, others, name, predicted, truth, unit):
     """Errors on hidden ratings, and one way's predictions of ratings of each true value.
 
-    course is {K: em.fill_matrix's error}, others {name: error}; name is that of the way whose
+    fill_errors is {K: em.fill_matrix's error}, others {name: error}; name is that of the way whose
     predictions of the true ratings are given.
     """
     in_unit = f" ({unit})" if unit else ""
     figure = plt.Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(list(course), list(course.values()), "s-", color=ORANGE, label="em.fill_matrix")
+    values = list(fill_errors.values())
+    left.plot(list(fill_errors), values, "s-", color=ORANGE, label="em.fill_matrix")
     styles = [(GREY, ":"), (GREY, "--"), (PURPLE, "-")]
     for (label, error), (colour, dashes) in zip(others.items(), styles):
         left.axhline(error, color=colour, linestyle=dashes, linewidth=2, label=label)
-    left.set(xlabel="K", ylabel=f"RMSE{in_unit}", xticks=list(course))
+    left.set(xlabel="K", ylabel=f"RMSE{in_unit}", xticks=list(fill_errors))
     left.set_title("Error on the hidden ratings (smaller is better)")
     low, high = left.get_ylim()
     left.set_ylim(low, high + 0.45 * (high - low))  # room for the legend

@@ -10,6 +10,8 @@ def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
 
         f(u, j) = log(p_j + 1e-16) - d/2 log(2 pi var_j) - ||x_u - mu_j||^2 / (2 var_j)
 
+    The 1e-16 keeps the logarithm finite where a weight is 0.
+
     Args:
         X: (n, d) data
         mixture: GaussianMixture of K components
@@ -22,13 +24,13 @@ def estep(X: np.ndarray, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
     d = X.shape[1]
     distance = ((X[:, None] - mu) ** 2).sum(axis=2)  # (n, K): ||x_u - mu_j||^2
     f = np.log(p + 1e-16) - d / 2 * np.log(2 * np.pi * var) - distance / (2 * var)
-    ll = np.logaddexp.reduce(f, axis=1)  # (n,): logsumexp_j f, of each point
-    post = np.exp(f - ll[:, None])
-    return post, float(ll.sum())
+    log_density = np.logaddexp.reduce(f, axis=1)  # (n,): logsumexp_j f, of each point
+    post = np.exp(f - log_density[:, None])
+    return post, float(log_density.sum())
 
 
 def mstep(X: np.ndarray, post: np.ndarray) -> GaussianMixture:
-    """M-step: the mixture that makes the data most likely, given the posteriors.
+    """M-step: the mixture of the largest expected log-likelihood, given the posteriors.
 
         count_j = sum_u post[u, j]
         mu_j    = sum_u post[u, j] x_u / count_j
@@ -50,7 +52,7 @@ def mstep(X: np.ndarray, post: np.ndarray) -> GaussianMixture:
     mu = (post.T @ X + tiny * X.mean(axis=0)) / count[:, None]
     distance = ((X[:, None] - mu) ** 2).sum(axis=2)
     var = (post * distance).sum(axis=0) / (d * count)
-    least = 1e-9 * X.var(axis=0).mean() + tiny
+    least = 1e-9 * X.var(axis=0).mean() + tiny  # above 0 even where all points are equal
     return GaussianMixture(mu, np.maximum(var, least), count / n)
 
 
@@ -67,7 +69,7 @@ def run(
     Returns:
         mixture: GaussianMixture of the last M-step
         post: (n, K) array, the posteriors under the mixture before that M-step
-        ll: float, the log-likelihood of that mixture before it, in nats
+        ll: float, the log-likelihood of the mixture before that M-step, in nats
     """
     old_ll = -np.inf
     while True:

@@ -42,9 +42,9 @@ GaussianMixture = namedtuple("GaussianMixture", "mu var p")
 
 # Right variants of a module's text, in the form of the tables of mistakes.py: the words stand in a
 # note; after "no note" there is none at all.
-RIGHT = {}
+PASSING = {}
 
-RIGHT["kmeans"] = """
+PASSING["kmeans"] = """
 no note
     np.eye(len(mu))[nearest] => np.eye(len(mu), dtype=int)[nearest]
 post is a list
@@ -55,7 +55,7 @@ where points lie close together
     not old - cost > 1e-4 => old == cost
 """
 
-RIGHT["naive_em"] = """
+PASSING["naive_em"] = """
 no note
     return post, ll => print(ll); return post, float(ll)
 no note
@@ -84,7 +84,7 @@ points in the plane only
     size = rated.sum(axis=1, keepdims=True) => size = 2
 """
 
-RIGHT["em"] = """
+PASSING["em"] = """
 no note
     count >= 1 => count >= 1 - 1e-9
 log p is taken without
@@ -111,7 +111,7 @@ cuts long runs short
     if not ll - old => if i == 149 or not ll - old
 """
 
-RIGHT["common"] = """
+PASSING["common"] = """
 no note
     np.full((n, K), 1 / K) => np.ones((n, K)) / K
 no default seed
@@ -119,9 +119,9 @@ no default seed
 """
 
 # Mistakes of form and of run that no table of mistakes.py holds: the words stand in the first line.
-WRONG = {}
+FAILING = {}
 
-WRONG["kmeans"] = """
+FAILING["kmeans"] = """
 takes (post, X), it should take (X, post)
     def mstep(X, post, mixture=None): => def mstep(post, X):
 the order is wrong
@@ -132,7 +132,7 @@ has no function mstep
     def mstep( => def m_step(
 """
 
-WRONG["naive_em"] = """
+FAILING["naive_em"] = """
 ll has to be one number, it is an array of shape (12, 1)
     ll = row.sum() => ll = row
 returns (a number, an array of shape (12, 3)), it should return (post, ll): the order is wrong
@@ -182,7 +182,7 @@ ignores the mixture that is passed
     old = -np.inf => old = -np.inf; mixture = mixture._replace(mu=X[:len(mixture.mu)])
 """
 
-WRONG["em"] = """
+FAILING["em"] = """
 takes (X, mixture, post, min_variance), it should take (X, post, mixture, min_variance)
     def mstep(X, post, mixture, => def mstep(X, mixture, post,
 takes (X, post, mixture), it should take (X, post, mixture, min_variance)
@@ -194,7 +194,7 @@ the default of min_variance is 0.3, it should be 0.25
     min_variance=0.25 => min_variance=0.3
 """
 
-WRONG["common"] = """
+FAILING["common"] = """
 common.py has no GaussianMixture
     GaussianMixture = => Mixture =
     GaussianMixture(mu => Mixture(mu
@@ -329,7 +329,7 @@ class Planter:
                 for words, text in allowed:
                     source = self.source(module, {function: text})
                     self.plant(module, words, source, words, right=True)
-            for table, right in ((RIGHT, True), (WRONG, False)):
+            for table, right in ((PASSING, True), (FAILING, False)):
                 for words, source in self.mistakes.variants(table[module], self.source(module)):
                     self.plant(module, words, source, words, right)
 

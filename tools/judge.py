@@ -1,8 +1,9 @@
 """How a student's module is judged: its functions are called, compared, and what is wrong is told.
 
 The tests of a module stand in the order in which its functions build on each other. A function
-that has failed is remembered, and a test that calls it is skipped: so the first failure is the
-cause. No formula stands here: test.py says what is expected, mistakes.py what mistakes give.
+that has failed is remembered, and a test that calls it is skipped: so the first failure comes
+before what it causes. No formula stands here: test.py says what is expected, mistakes.py what
+mistakes give.
 """
 
 import contextlib

@@ -162,6 +162,10 @@ the constant of the density lacks its 1/2: - d/2 log(2 pi var_j)
     -size / 2 => -size
 the constant of the density has the wrong sign: - d/2 log(2 pi var_j)
     -size / 2 => size / 2
+the constant of the density takes n, the number of {row}s, for d: - d/2 log(2 pi var_j)
+    -size / 2 => -len(X) / 2
+(2 pi var)**d / 2 halves the density: the constant is (2 pi var)**(d / 2)
+    -size / 2 * np.log(2 * np.pi * var) => np.log(2) - size * np.log(2 * np.pi * var)
 1 / 2 * pi * var multiplies by pi and var: the constant of the density needs 1 / (2 * pi * var)
     2 * np.pi * var => 2 / (np.pi * var)
 the constant of the density is taken with log10: it needs the natural logarithm
@@ -176,6 +180,11 @@ the exponent lacks the variance: - ||x_u - mu_j||^2 / (2 var_j)
     -distance / (2 * var) => -distance / 2 * var
 the squared distance is a mean over the {column}s: it is their sum
     -distance / (2 * var) => -distance / size / (2 * var)
+the squared distance is that of the last {column} only: add up all of them
+    ** 2 * rated[:, None]).sum(axis=2) => ** 2 * rated[:, None])[:, :, -1]
+the differences are added up before they are squared: square each, then add up
+    ((X[:, None] - mu) ** 2 * rated[:, None]).sum(axis=2) => \
+((X[:, None] - mu) * rated[:, None]).sum(axis=2) ** 2
 the distance in the exponent is not squared: - ||x_u - mu_j||^2 / (2 var_j)
     -distance / (2 * var) => -np.sqrt(distance) / (2 * var)
 the expanded distance lacks the 2 of its cross term: ||x||^2 - 2 x.mu + ||mu||^2
@@ -200,6 +209,12 @@ the log-likelihood is that of the last {row} only: add up all of them
     ll = row.sum() => ll = row[-1, 0]
 the log-likelihood is n times too large: (n,) and (n, 1) make an array of shape (n, n)
     ll = row.sum() => ll = len(X) * row.sum()
+the log-likelihood counts each {row} K times: add it up once, outside the loop over {component}s
+    ll = row.sum() => ll = len(p) * row.sum()
+the log-likelihood adds up densities: it needs their logarithms
+    ll = row.sum() => ll = np.exp(row).sum()
+the log-likelihood is sum post * log post; it is the sum of log sum_j exp(f)
+    ll = row.sum() => ll = (post * np.log(post)).sum()
 1e-3 is added to the whole density, log(sum + 1e-3): it hides points far from every mean
     ll = row.sum() => ll = np.log(np.exp(row) + 1e-3).sum()
 1e-6 is added to the whole density, log(sum + 1e-6): it hides points far from every mean
@@ -269,6 +284,8 @@ log(p + 1e-6) distorts the weights: the number against log 0 is 1e-16
 MISTAKES["em.estep"] = """
 missing entries count as ratings of 0: f needs C_u, the movies that the user rated
     => rated = np.ones(X.shape)
+the mask is inverted: the ratings are where X != 0
+    => rated = X == 0
 the constant of the density takes all d movies: it needs |C_u|, those that the user rated
     -size / 2 => -X.shape[1] / 2
 the distance takes missing entries for ratings of 0: it needs C_u, the rated movies only
@@ -290,6 +307,8 @@ the nearest mean is taken by the L1 distance, |x - mu|: it needs (x - mu)^2
     ((X[:, None] - mu) ** 2) => np.abs(X[:, None] - mu)
 the nearest mean is taken by the largest difference: it needs the sum of (x - mu)^2
     ((X[:, None] - mu) ** 2).sum => np.abs(X[:, None] - mu).max
+the expanded distance lacks the 2 of its cross term: ||x||^2 - 2 x.mu + ||mu||^2
+    nearest = distance => distance = (mu**2).sum(axis=1) - X @ mu.T; nearest = distance
 post holds distances: it is 1 for the nearest mean and 0 for the others
     np.eye(len(mu))[nearest] => distance
 post holds the number of the nearest mean: it is (n, K), 1 for that mean and 0 for the others
@@ -331,6 +350,8 @@ the means are divided by n: they need the {component}'s own count, sum_u post[u,
     mu = total / count => mu = total / n
 the means are not divided by the {component}'s count, sum_u post[u, j]
     mu = total / count => mu = total
+the means are not weighted with the posteriors: they need sum_u post[u, j] x_u
+    mu = total / count => mu = 0 * count + (X * rated).sum(axis=0) / rated.sum(axis=0)
 the means lose their decimals: an array of integers holds whole numbers only
     distance = => mu = np.trunc(mu); distance =
 the means are rounded: they stay as they are
@@ -364,6 +385,12 @@ the variance is not weighted with the posteriors: it needs sum_u post[u, j] ||x_
     var = sse / count.sum(axis=1) => var = distance.sum(axis=0) / rated.sum()
 the variance is weighted with squared posteriors: it needs sum_u post[u, j] ||x_u - mu_j||^2
     sse = (post => sse = (post**2
+the squared distances are those of the last {column} only: add up all of them
+    sse = (post => distance = (X[:, -1:] - mu[:, -1]) ** 2 * rated[:, -1:]; sse = (post
+the differences are added up before they are squared: square each, then add up
+    sse = (post => distance = ((X[:, None] - mu) * rated[:, None]).sum(axis=2) ** 2; sse = (post
+/ d * n_j multiplies by n_j: the variance needs / (d * n_j)
+    var = sse / count.sum(axis=1) => var = sse / d * post.sum(axis=0)
 the sum of squares is not set back to 0 for each {component}
     var = sse / count => var = np.cumsum(sse) / count
 the sums of the variance are not set back to 0 for each {component}
@@ -417,6 +444,13 @@ keep the old one there
     count >= 1 => count >= 0
 a mean whose denominator is below 1 becomes 0: keep the old one there
     mu, mixture.mu) => mu, 0)
+the means after the first that is kept are kept, too: is there a break for continue?
+    count >= 1 => np.minimum.accumulate(count, axis=1) >= 1
+the variance's denominator leaves out the movies whose mean is kept: it needs all ratings
+    var = sse / count.sum(axis=1) => var = sse / (count * (count >= 1)).sum(axis=1)
+the squared distances are means over each user's ratings: divide their sum by the number of all
+    var = sse / count.sum(axis=1) => \
+var = (post * (distance / rated.sum(axis=1)[:, None])).sum(axis=0) / post.sum(axis=0)
 missing entries count in the means' denominator: sum post[u, j] over those who rated l
     mu = total / count => mu = total / post.sum(axis=0)[:, None]
 missing entries count in the means' denominator: sum post[u, j] over those who rated l
@@ -522,6 +556,8 @@ it takes the first user's posteriors for all: it needs the user's own, sum_j pos
     post @ mixture.mu => post[0] @ mixture.mu
 the prediction is added to the given ratings: they stay as they are
     np.where(X == 0, guess, X) => X + guess
+the sum over the types is not set back to 0 for each movie
+    guess, X) => np.cumsum(guess * (X == 0), axis=1), X)
 the predictions are rounded: they stay as they are
     post @ mixture.mu => np.round(post @ mixture.mu)
 the predictions are cut to whole numbers: an array of integers holds no others
@@ -626,6 +662,10 @@ it counts full covariances: there is one variance for each component
     + K + (K - 1) => + K * d * (d + 1) / 2 + (K - 1)
 n and d have changed places: n, d = X.shape
     n, d = X.shape => d, n = X.shape
+K and d have changed places: K, d = mu.shape
+    P = K * d => K, d = d, K; P = K * d
+a bracket is missing, so log n multiplies the last part of P only
+    P / 2 * np.log(n) => (K * d + K + (K - 1) * np.log(n)) / 2
 it uses log10: it needs the natural logarithm of n
     np.log(n) => np.log10(n)
 it uses log2: it needs the natural logarithm of n
