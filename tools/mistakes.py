@@ -309,6 +309,8 @@ the nearest mean is taken by the largest difference: it needs the sum of (x - mu
     ((X[:, None] - mu) ** 2).sum => np.abs(X[:, None] - mu).max
 the expanded distance lacks the 2 of its cross term: ||x||^2 - 2 x.mu + ||mu||^2
     nearest = distance => distance = (mu**2).sum(axis=1) - X @ mu.T; nearest = distance
+the differences are not squared: the nearest mean needs the sum of (x - mu)^2
+    (X[:, None] - mu) ** 2 => X[:, None] - mu
 post holds distances: it is 1 for the nearest mean and 0 for the others
     np.eye(len(mu))[nearest] => distance
 post holds the number of the nearest mean: it is (n, K), 1 for that mean and 0 for the others
@@ -464,6 +466,9 @@ ratings of 1 are taken for missing: the mask is X != 0
     => rated = X > 1
 ratings of 1 are taken for missing: the mask is X != 0
     count = post.T @ rated => count = post.T @ (X > 1)
+the sum of squares leaves out the movies whose mean is kept: it needs all rated ones
+    sse = (post => \
+distance = ((X[:, None] - mu) ** 2 * (rated[:, None] * (count >= 1))).sum(axis=2); sse = (post
 the variance leaves out the movies whose mean is kept: it needs all rated ones
     sse = (post => updated = count >= 1; count = count * updated; \
 distance = ((X[:, None] - mu) ** 2 * (rated[:, None] * updated)).sum(axis=2); sse = (post
