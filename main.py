@@ -361,7 +361,10 @@ def whole_number(least, most):
         except ValueError:
             value = None
         if value is None or not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"expected whole numbers {limits}, got {word!r}")
+            apart = ", separated by spaces" if "," in word else ""
+            raise argparse.ArgumentTypeError(
+                f"expected whole numbers {limits}{apart}, got {word!r}"
+            )
         return value
 
     return parse
@@ -571,7 +574,7 @@ WORDS = {
     "place recipe".split(),
     "rating": "rating ratings score star stars overall".split(),
 }
-ID_WORDS = "id isbn asin".split()
+ITEM_IDS = ["isbn", "asin"]  # a name with one of these is an item's id, whatever else it says
 USELESS_WORDS = "unnamed time timestamp datetime date year".split()  # no column of ours has them
 USELESS_NAMES = [[], ["index"]]  # none or one word, which says nothing
 # A review_id and a rating_count are about ratings, and hold none.
@@ -739,12 +742,15 @@ def kind_of(name):
 def plainly(name, kind):
     """Whether a column's name says of what kind it is, that it is an id, and nothing else."""
     words = words_of(name)
-    return bool(words) and all(word in WORDS[kind] or word in ID_WORDS for word in words)
+    if kind == "item" and any(word in ITEM_IDS for word in words):
+        return True
+    return bool(words) and all(word in WORDS[kind] or word == "id" for word in words)
 
 
 def is_id(name):
-    """Whether a column's name ends in id, or in what is one."""
-    return words_of(name)[-1] in ID_WORDS
+    """Whether a column's name ends in id, or has a word for an item's id."""
+    words = words_of(name)
+    return words[-1] == "id" or any(word in ITEM_IDS for word in words)
 
 
 def find_columns(path, names):
@@ -811,7 +817,7 @@ def refuse_a_matrix(path, names, rows):
             f"{path}: expected lines of user, item, rating, got a matrix, or numbered lines, as no "
             "user has two: pandas' df.melt(df.columns[0], var_name='item', value_name='rating')"
             ".dropna() makes lines of a matrix; --data takes its numbers alone, separated by "
-            "spaces, 0 for a missing one"
+            "spaces, 0 for a missing one; numbered lines need a header, index,user,item,rating"
         )
 
 
@@ -1300,7 +1306,7 @@ def draw_user_types(data, fit, title):
         ax.set_yticks(range(2 * few), names, parse_math=False)
         ax.set(xlim=(-limit, limit), ylim=(2 * few - 0.5, -0.5))
         ax.set_title(f"type {i}: {100 * shares[j]:.1f} % of users")
-        ax.set_xlabel(data.unit or "rating")
+        ax.set_xlabel(f"difference in {data.unit}" if data.unit else "difference")
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(READABLE)
     figure.legend(

@@ -499,8 +499,8 @@ class Em(EmModel):
 
     def test_mstep_keeps_a_mean_with_a_soft_count_below_1(self):
         X = np.array([[5.0, 0, 2], [1, 0, 4], [0, 0, 3], [4, 0, 0], [0, 3, 0]])
-        post = np.array([[0.9, 0.1], [0.7, 0.3], [0.5, 0.5], [0.15, 0.85], [0.8, 0.2]])
-        # The counts of type 1 are 1.75, 0.8 and 2.1, those of type 2 1.25, 0.2 and 0.9.
+        post = np.array([[0.1, 0.9], [0.3, 0.7], [0.5, 0.5], [0.7, 0.3], [0.2, 0.8]])
+        # The counts of type 1 are 1.1, 0.2 and 0.9, those of type 2 1.9, 0.8 and 2.1.
         old = Mixture(np.full((2, 3), 1.5), np.array([1.0, 2.0]), np.full(2, 0.5))
         self.check_mstep([X, post, old], exact_mstep(X, post, old.mu)._asdict())
 
@@ -1195,6 +1195,7 @@ class Main(Program):
             ("--toy-k: expected whole numbers of at least 1, got 'two'", "--toy-k", "two"),
             ("--toy-k: expected 1 to 15, the number of rows, got 16", "--toy-k", 16),
             ("--netflix-k: expected whole numbers of at least 1, got '0'", "--netflix-k", 0, 2),
+            ("--netflix-k: .* of at least 1, separated by spaces, got '1,2'", "--netflix-k", "1,2"),
             ("--seeds: expected whole numbers from 0 to 4294967295, got '-1'", "--seeds", -1),
             ("unrecognized arguments: --seed 3", "--seed", 3),
             ("--ratings: not allowed with argument --data", "--ratings", lines),
@@ -1381,6 +1382,8 @@ class Files(Program):
             ("user_id,hotel_id,city,rating", "uixr"),
             ("user,hotel,rating", "uir"),
             ("user_id,user_age,title,isbn,stars", "uxxir"),
+            ("rating,title,parent_asin,user_id,timestamp", "rxiux"),
+            ("ISBN10,User-ID,Book-Title,Book-Rating", "iuxr"),
             ("book,reader,average_rating,rating,year", "iuxrx"),
             ("user,movie,rating_date,rating", "uixr"),
             ("who,what,stars", "uir"),

@@ -444,6 +444,10 @@ min_variance is added: it is the least variance, np.maximum(var, min_variance)
 a mean is updated although its denominator, sum_u post[u, j] delta(l, C_u), is below 1: \
 keep the old one there
     count >= 1 => count >= 0
+a mean is kept although its denominator is above 1: the limit is 1
+    count >= 1 => count >= 1.5
+a mean is kept although its denominator is above 1: the limit is 1
+    count >= 1 => count >= 2
 a mean whose denominator is below 1 becomes 0: keep the old one there
     mu, mixture.mu) => mu, 0)
 the means after the first that is kept are kept, too: is there a break for continue?
