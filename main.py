@@ -672,12 +672,15 @@ def records(path, text, separator, n_lead):
     if separator == "::":  # the csv module takes single characters only
         separator = "\x1f"
         text = text.replace("::", separator)
-    # With newline="" the csv module sees the line ends, which may stand within quotes.
+    # With newline="" the csv module sees the line ends, which may stand within quotes: not between
+    # tabs, say, where nobody quotes, and a quotation mark would swallow lines up to the next one.
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
     number = n_lead + 1
     try:
         for fields in reader:
+            if n_lead + reader.line_num > number and separator not in (",", ";"):
+                raise csv.Error
             if any(fields):
                 yield number, fields
             number = n_lead + reader.line_num + 1
@@ -798,13 +801,14 @@ def refuse_a_matrix(path, names, rows):
     """Refuse a file whose lines are a user and that user's ratings of all items.
 
     A file is taken for one if every line has a user of its own, all other fields are numbers or
-    empty, and no name speaks of a rating; without a name for the user only from ten lines on.
+    empty, and no name says rating; from ten lines on, or at once where a header begins with a user
+    and has nothing about ratings (as Star Trek has).
     """
     least = 10
     if names is not None:
-        if "rating" in map(kind_of, names):
+        if any(plainly(name, "rating") for name in names):
             return
-        if kind_of(names[0]) == "user":
+        if kind_of(names[0]) == "user" and "rating" not in map(kind_of, names):
             least = 1
     users = set()
     for _, fields in rows:
@@ -849,9 +853,12 @@ def ratings(path, rows, columns, names):
             column = f"column {rating_column + 1}"
             if names is not None:
                 column = f"the column {names[rating_column]}"
+            hint = rating_hint(word, column)
+            if names is None and len(fields) > 5:
+                hint = "is it a matrix? --data takes one, as netflix_incomplete.txt in a folder"
             raise ValueError(
                 f"{path}, line {line}: expected a rating above 0 and up to {most}, got "
-                f"{word[:40]!r}: {rating_hint(word, column)}"
+                f"{word[:40]!r}: {hint}"
             )
 
 

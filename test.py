@@ -1436,6 +1436,7 @@ class Files(Program):
             "userId,1,2,3,4\n" + empty,
             "userId,1,2,3,4\n" + empty.replace(",,", ",0,"),
             "name,Heat,Ronin,Thief,Collateral\n" + empty,
+            "user,Star Trek,Movie 43,Heat,Up\n" + empty,
             empty,
         ]:
             words = "expected lines of user, item, rating, got a matrix, .*melt.*--data"
@@ -1551,6 +1552,8 @@ class Files(Program):
             ("a,b,3\na,c,good\n", "line 2: .*, got 'good': is the rating in column 3?"),
             ("a,b,2024-01-01,5\n", "line 1: .*, got '2024-01-01': is the rating in column 3?"),
             ("u1;i1;4,5\nu1;i2;3\n", "line 1: .*, got '4,5': write 4.5"),
+            ("5 4 0 3 1 2\n3 2 1 0 4 5\n", "line 1: .*, got '0': is it a matrix. --data takes one"),
+            ('a\tb\t3\tx\na\tc\t4\t"x\nb\tc\t4\t"\n', "line 2: .*quotation mark"),
             ("game,userscore,platform\na,9,PC\n", "line 2: .*'PC': is .* in the column platform?"),
             ("u,i,r\n", "bad.csv: expected at least one rating, got none"),
             ("a,b,3\na,c,4\n", "expected at least 2 users and 2 items, got 1 and 2"),
