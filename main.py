@@ -835,6 +835,11 @@ def ratings(path, rows, columns, names):
                 f"{path}, line {line}: expected a user, an item and a rating, got "
                 f"{' '.join(fields)[:60]!r}"
             )
+        if names is not None and any(fields[len(names) :]):
+            raise ValueError(
+                f"{path}, line {line}: expected {len(names)} fields as in the header, got "
+                f"{len(fields)}: name the lines' numbers, too (index), and quote a separator"
+            )
         user = fields[user_column].strip()
         item = fields[item_column].strip()
         word = fields[rating_column].strip()

@@ -1552,6 +1552,7 @@ class Files(Program):
             ("a,b,3\na,c,good\n", "line 2: .*, got 'good': is the rating in column 3?"),
             ("a,b,2024-01-01,5\n", "line 1: .*, got '2024-01-01': is the rating in column 3?"),
             ("u1;i1;4,5\nu1;i2;3\n", "line 1: .*, got '4,5': write 4.5"),
+            ("user item rating\n1 7 11 3\n2 7 12 4\n", "line 2: expected 3 fields as .*, got 4: "),
             ("5 4 0 3 1 2\n3 2 1 0 4 5\n", "line 1: .*, got '0': is it a matrix. --data takes one"),
             ('a\tb\t3\tx\na\tc\t4\t"x\nb\tc\t4\t"\n', "line 2: .*quotation mark"),
             ("game,userscore,platform\na,9,PC\n", "line 2: .*'PC': is .* in the column platform?"),
