@@ -6,8 +6,8 @@
 FAIL is what the course determines: on data like its own (points in the plane, more of them than
 components; ratings from 1 to 5 of up to 1,200 movies, every user has rated something), with its
 arguments, to 1e-6. What is right there and would break elsewhere is a note, which changes neither
-the verdict nor the exit status. How a module is judged stands in tools/judge.py; what is expected
-comes from tools/make_reference.py (plain Python, 50 digits) or from paper.
+the verdict nor the exit status. How a module is judged stands in judge/judge.py; what is expected
+comes from judge/exact.py (plain Python, 50 digits) or from paper.
 """
 
 import argparse
@@ -48,101 +48,28 @@ def leave(message):
 
 if sys.version_info < (3, 10):  # noqa: UP036
     leave(f"expected Python 3.10 or later, got {sys.version.split()[0]}")
-sys.path[:0] = [str(HERE), str(HERE / "tools")]
+sys.path.insert(0, str(HERE))
 try:
-    import make_reference
     import numpy as np
-    from judge import Judge, Mixture, Verdict, off_by, time_limit
     from numpy.testing import assert_allclose, assert_array_equal
+
+    from judge.exact import (
+        exact_estep,
+        exact_fill_matrix,
+        exact_mstep,
+        exact_naive_mstep,
+        exact_nearest,
+    )
+    from judge.judge import Judge, Verdict, off_by, time_limit
+    from judge.mistakes import Mixture
+    from judge.problems import mixture_for, points, ratings, soft, start
 except ModuleNotFoundError as error:
     if error.name == "numpy":
         leave(f"this needs numpy, which is missing: {sys.executable} -m pip install numpy")
-    leave(f"expected the folder tools beside test.py: {error}")
+    leave(f"expected the folder judge beside test.py: {error}")
 
 
-# 1. Random problems, and what plain Python makes of them
-
-
-def ratings(seed, n=12, d=5, missing=0.3):
-    """(n, d) ratings with holes; every user has rated movie 0, and user 0 every movie."""
-    draw = np.random.RandomState(seed)
-    X = draw.randint(1, 6, (n, d)) * (draw.rand(n, d) >= missing) * 1.0
-    X[0, X[0] == 0] = 3
-    X[X[:, 0] == 0, 0] = 3
-    return X
-
-
-def points(seed, n=12, d=2):
-    """(n, d) points of three clusters, with three decimals."""
-    draw = np.random.RandomState(seed)
-    noise = 2 * draw.randn(n, d)
-    middles = 6 * draw.randn(3, d)
-    return (noise + middles[draw.randint(0, 3, n)]).round(3)
-
-
-def start(X, K, seed):
-    """What the course's init returns: mixture, post."""
-    mu = X[np.random.RandomState(seed).choice(len(X), K, replace=False)]
-    var = np.array([((X - mean) ** 2).mean() for mean in mu])
-    return Mixture(mu, var, np.full(K, 1 / K)), np.full((len(X), K), 1 / K)
-
-
-def mixture_for(X, K, seed):
-    """A mixture of K components, no two alike, somewhere in the data."""
-    draw = np.random.RandomState(seed)
-    p = draw.rand(K) + 0.2
-    mu = X.mean(axis=0) + X.std() * draw.randn(K, X.shape[1])
-    return Mixture(mu, 1 + 3 * draw.rand(K), p / p.sum())
-
-
-def soft(n, K, seed):
-    """(n, K) posteriors; the first columns have the larger sums."""
-    post = (np.random.RandomState(seed).rand(n, K) ** 2 + 0.05) / np.arange(1, 2 * K, 2)
-    return post / post.sum(axis=1, keepdims=True)
-
-
-def decimals(array):
-    """An array as nested lists of Decimals."""
-    if np.ndim(array) == 0:
-        return make_reference.Decimal(float(array))
-    return [decimals(row) for row in array]
-
-
-def arrays(*results):
-    """Arrays of what tools/make_reference.py returns."""
-    return [np.array(result, dtype=float) for result in results]
-
-
-def exact_estep(X, mixture):
-    """The E-step in plain Python; an X of 0 is missing."""
-    post, ll = arrays(*make_reference.estep(decimals(X), *map(decimals, mixture)))
-    return {"post": post, "ll": ll}
-
-
-def exact_mstep(X, post, mu, min_variance=0.25):
-    """EM's M-step in plain Python; mu are the means before."""
-    result = make_reference.mstep(decimals(X), decimals(post), decimals(mu), decimals(min_variance))
-    return Mixture(*arrays(*result))
-
-
-def exact_naive_mstep(X, post):
-    """The M-step of naive EM and K-means in plain Python: there are no means before, no limits."""
-    no_means = [None] * post.shape[1]
-    result = make_reference.mstep(decimals(X), decimals(post), no_means, 0, 0)
-    return Mixture(*arrays(*result))
-
-
-def exact_nearest(X, mu):
-    """K-means' E-step in plain Python; no coordinate may be 0, which would be missing."""
-    means = decimals(mu)
-    nearest = []
-    for row in decimals(X):
-        distances = [make_reference.distance(row, mean) for mean in means]
-        nearest.append(distances.index(min(distances)))
-    return np.eye(len(mu))[nearest]
-
-
-# 2. What is asked of the course's modules. The tests of a module stand in the order in which its
+# 1. What is asked of the course's modules. The tests of a module stand in the order in which its
 # functions build on each other: what calls a function that has failed waits for it.
 
 
@@ -526,8 +453,7 @@ class Em(EmModel):
         # The first user and movie, or the last ones, have something to fill.
         for seed, K, X in [(2, 3, ratings(2)), (3, 2, np.flip(ratings(3)).copy())]:
             mixture = mixture_for(X, K, seed)
-            (X_pred,) = arrays(make_reference.fill_matrix(decimals(X), *map(decimals, mixture)))
-            self.check("fill_matrix", [X, mixture], {"X_pred": X_pred})
+            self.check("fill_matrix", [X, mixture], exact_fill_matrix(X, mixture))
 
     def test_reference_outputs(self):
         """The numbers of test_solutions.txt, in its order."""
@@ -606,11 +532,9 @@ class Em(EmModel):
             self.note_unless(words, "estep", [odd, mixture], exact_estep(odd, mixture))
             self.note_unless_mstep(words, odd, post, mixture)
         if not self.has_failed("estep"):
-            (X_pred,) = arrays(
-                make_reference.fill_matrix(decimals(nobody), *map(decimals, mixture))
-            )
             words = "a user without ratings gives nan or an error: let an empty sum be 0"
-            self.note_unless(words, "fill_matrix", [nobody, mixture], {"X_pred": X_pred})
+            expected = exact_fill_matrix(nobody, mixture)
+            self.note_unless(words, "fill_matrix", [nobody, mixture], expected)
         self.note_if_cut_short(ratings(2154, n=40), K=3, seed=2154)
 
     def note_unless_mstep(self, words, X, post, mixture):
@@ -641,7 +565,7 @@ def read_solutions(path):
 COURSE = [Kmeans, NaiveEm, Common, Em]
 
 
-# 3. What is ours beyond the course: our own modules where data are odd, em.predict, and main.py.
+# 2. What is ours beyond the course: our own modules where data are odd, em.predict, and main.py.
 # A student's modules need not pass these; the judge needs none of them.
 
 
@@ -1599,7 +1523,7 @@ class Files(Program):
 OURS = [Steps, Predict, Main, Files]
 
 
-# 4. The command line
+# 3. The command line
 
 
 def tests_of(name):

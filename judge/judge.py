@@ -22,9 +22,10 @@ import warnings
 from pathlib import Path
 from unittest import mock
 
-import mistakes
 import numpy as np
-from mistakes import Mixture
+
+from judge import mistakes
+from judge.mistakes import Mixture
 
 PROJECT = Path(__file__).resolve().parent.parent
 LIBRARIES = ["matplotlib", "numpy", "scipy"]  # no others are offered: names may be misspelt

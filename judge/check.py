@@ -1,6 +1,6 @@
 """Check the judge of test.py itself: plant modules, wrong and right, and see what it says of each.
 
-    python tools/check_judge.py
+    python -m judge.check            from the project's folder
 
 The modules are written from the right texts of mistakes.py, as a student could write them:
 - every mistake of mistakes.py has to fail, and the first line has to say its words; it is skipped
@@ -14,7 +14,6 @@ is computed once. Exit status 1, and a line for each planting that the judge tel
 import contextlib
 import importlib
 import io
-import pickle
 import shutil
 import sys
 import tempfile
@@ -210,15 +209,15 @@ class Planter:
         self.folder = folder
         for path in [*PROJECT.glob("*.py"), *PROJECT.glob("test_*.txt")]:
             shutil.copy(path, folder)
-        shutil.copytree(PROJECT / "tools", folder / "tools")
+        shutil.copytree(PROJECT / "judge", folder / "judge")
         sys.dont_write_bytecode = True
         sys.path.insert(0, str(folder))
+        sys.modules.pop("judge", None)  # python -m has imported the project's, not the copy
         self.test = importlib.import_module("test")  # which sets NumPy's threads, then imports it
-        self.judge = importlib.import_module("judge")
-        self.mistakes = importlib.import_module("mistakes")
+        self.judge = importlib.import_module("judge.judge")
+        self.mistakes = importlib.import_module("judge.mistakes")
+        self.problems = importlib.import_module("judge.problems")
         self.judge.Judge.seconds = 1  # nothing right here takes as long
-        for name in ("exact_estep", "exact_mstep", "exact_naive_mstep", "exact_nearest"):
-            setattr(self.test, name, remember(getattr(self.test, name)))
         self.planted = 0
         self.skipped = 0
         self.drifted = 0
@@ -281,7 +280,7 @@ class Planter:
     def changes_anything(self, module, function, text):
         """Whether a changed text returns anything else than the right one for random data."""
         returns = getattr(self.test, CLASSES[module]).functions[function][1]
-        for arguments in self.problems(module, function):
+        for arguments in self.arguments_of(module, function):
             results = []
             for texts in ({}, {function: text}):
                 with self.judge.quiet():
@@ -292,19 +291,20 @@ class Planter:
                 return True
         return False
 
-    def problems(self, module, function):
+    def arguments_of(self, module, function):
         """Arguments of a function, from seeds that test.py does not use."""
-        test = self.test
+        np = self.test.np
+        problems = self.problems
         for seed in range(1000, 1020):
             K = 4
-            X = test.points(seed, n=90) * [1, 0.1, 0.01][seed % 3]
+            X = problems.points(seed, n=90) * [1, 0.1, 0.01][seed % 3]
             if module in ("em", "common"):
-                X = test.ratings(seed, n=40) * 0.9
+                X = problems.ratings(seed, n=40) * 0.9
                 X[5:, 1] = 0  # few have rated movie 1: some of its means are kept
-            mixture = test.mixture_for(X, K, seed)
-            post = test.soft(len(X), K, seed)
+            mixture = problems.mixture_for(X, K, seed)
+            post = problems.soft(len(X), K, seed)
             if module == "kmeans":
-                post = test.np.eye(K)[test.np.arange(len(X)) % K]
+                post = np.eye(K)[np.arange(len(X)) % K]
             if (module, function) == ("em", "mstep"):
                 yield X, post, mixture
                 yield X, post, mixture, 2.5
@@ -312,10 +312,10 @@ class Planter:
                 yield {
                     "estep": (X, mixture),
                     "mstep": (X, post),
-                    "run": (X, *test.start(X, K, seed)),
+                    "run": (X, *problems.start(X, K, seed)),
                     "fill_matrix": (X, mixture),
                     "init": (X, 12, seed),
-                    "rmse": (X, test.ratings(seed + 1000, n=len(X))),
+                    "rmse": (X, problems.ratings(seed + 1000, n=len(X))),
                     "bic": (X, mixture, -123.0),
                 }[function]
 
@@ -332,19 +332,6 @@ class Planter:
             for table, right in ((PASSING, True), (FAILING, False)):
                 for words, source in self.mistakes.variants(table[module], self.source(module)):
                     self.plant(module, words, source, words, right)
-
-
-def remember(function):
-    """The function, which computes the same only once."""
-    known = {}
-
-    def wrapped(*arguments):
-        key = pickle.dumps(arguments)
-        if key not in known:
-            known[key] = function(*arguments)
-        return known[key]
-
-    return wrapped
 
 
 def main():

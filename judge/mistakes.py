@@ -7,7 +7,7 @@ the judge calls the changed ones with the same arguments; the first that returns
 student's names the mistake. To add a mistake, add its words and its change, and nothing else.
 ALLOWED has the same form: what is right by the course, though not what the judge expects.
 
-Nothing here is ever expected of a student: what is right comes from make_reference.py.
+Nothing here is ever expected of a student: what is right comes from exact.py.
 """
 
 import functools

@@ -1,0 +1,1 @@
+"""How test.py judges a student's modules."""
