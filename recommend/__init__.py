@@ -1,0 +1,1 @@
+"""Beyond the course: predictions of ratings, and a program that recommends items."""
