@@ -29,7 +29,7 @@ def init(X: np.ndarray, K: int, seed: int = 0) -> tuple[GaussianMixture, np.ndar
 
     Returns:
         mixture: those rows as means; var[j] is the mean of (X - mu[j])**2 over all n d entries;
-            equal weights
+            equal weights. Components that start on equal rows stay alike in EM
         post: (n, K) array of 1 / K
 
     Raises:
@@ -44,7 +44,9 @@ def init(X: np.ndarray, K: int, seed: int = 0) -> tuple[GaussianMixture, np.ndar
     # A RandomState of its own leaves NumPy's global random state as it was.
     mu = X[np.random.RandomState(seed).choice(n, K, replace=False)]
     var = np.array([((X - mean) ** 2).mean() for mean in mu])
-    var = np.maximum(var, 1e-100)  # of equal rows it is 0, and the E-step divides by it
+    # Of equal rows var is 0, and the E-step divides by it. Here and in the models 1e-100 stands in
+    # for such a 0: added to any other number it changes nothing.
+    var = np.maximum(var, 1e-100)
     p = np.full(K, 1 / K)
     post = np.full((n, K), 1 / K)
     return GaussianMixture(mu, var, p), post
@@ -77,8 +79,7 @@ def plot(
         ax = plt.figure(figsize=(6, 5), layout="constrained").add_subplot()
     K = len(mixture.mu)
     colours = np.array([to_rgb(COLOURS[j % len(COLOURS)]) for j in range(K)])
-    mixed = np.clip(post @ colours, 0, 1)
-    ax.scatter(X[:, 0], X[:, 1], s=14, c=mixed, alpha=0.7, linewidths=0)
+    ax.scatter(X[:, 0], X[:, 1], s=14, c=post @ colours, alpha=0.7, linewidths=0)
     for j in range(K):
         mean = mixture.mu[j, :2]
         radius = np.sqrt(mixture.var[j])

@@ -37,7 +37,7 @@ def mstep(X: np.ndarray, post: np.ndarray) -> tuple[GaussianMixture, float]:
         cost: float, sum_uj post[u, j] ||x_u - mu_j||^2, in the squared unit of X
     """
     n, d = X.shape
-    tiny = 1e-100  # no 0 / 0: a cluster without points has the mean of all of them
+    tiny = 1e-100  # for 0 / 0: a cluster without points has the mean of all of them
     count = post.sum(axis=0) + tiny
     mu = (post.T @ X + tiny * X.mean(axis=0)) / count[:, None]
     distance = ((X[:, None] - mu) ** 2).sum(axis=2)

@@ -5,7 +5,7 @@ python main.py --data DIR         the same on the course's own files, or on matr
 python main.py --ratings FILE     steps 3 and 4 on lines of user, item, rating
 
 kmeans.py, naive_em.py, em.py and common.py may each be a student's. So only what the course asks
-for is needed of them; em.predict and common.plot's parameter ax are used where there are any, and
+for is needed of them; predict and common.plot's parameter ax are used where there are any, and
 what a function returns may be lists.
 """
 
@@ -56,6 +56,7 @@ import common
 import em
 import kmeans
 import naive_em
+from recommend.predict import predict
 
 HERE = Path(__file__).resolve().parent
 SEEDS = [0, 1, 2, 3, 4]  # the seeds of the fits
@@ -90,7 +91,7 @@ def main():
 
     for line in [*data.report, *remarks(data)]:
         show(line)
-    tenths = hidden_tenths(data.X)  # for step 4; em.predict runs once for each
+    tenths = hidden_tenths(data.X)  # for step 4; predict runs once for each
     with ThreadPool(workers(data.X, len(tenths))) as pool:
         try:
             if data.toy is not None:
@@ -194,7 +195,7 @@ def step_em(pool, data, Ks, seeds, plots):
 
 
 def step_prediction(pool, data, tenths, Ks, seeds, plots):
-    """Step 4: step 3 on what is left when ratings are hidden, beside averages and em.predict.
+    """Step 4: step 3 on what is left when ratings are hidden, beside averages and predict.
 
     tenths are flat indices of ratings to hide, as hidden_tenths gives them. Every error is that of
     predictions of the hidden ratings from the others.
@@ -210,10 +211,8 @@ def step_prediction(pool, data, tenths, Ks, seeds, plots):
     show(f"\n4. Prediction: {len(truth)} of the {count} given ratings are hidden, and predicted")
     show(f"from the others{a_tenth_at_a_time}. RMSE: over these hidden ratings alone{in_unit}")
     digits = decimals(X)
-    predicts = []
-    if hasattr(em, "predict"):
-        # em.predict takes longer than a fit: it starts first, and the fits run beside it.
-        predicts = [pool.apply_async(predict_hidden, (X, tenth)) for tenth in tenths]
+    # predict takes longer than a fit: it starts first, and the fits run beside it.
+    predicts = [pool.apply_async(predict_hidden, (X, tenth)) for tenth in tenths]
 
     errors = {}  # {name: RMSE} of all but em.fill_matrix
     ways = {
@@ -225,39 +224,32 @@ def step_prediction(pool, data, tenths, Ks, seeds, plots):
         errors[name] = common.rmse(guess, truth)
         show(error_row(name, errors[name], digits))
     to_beat = min(errors.values())
-    guesses = {}  # {K: em.fill_matrix's predictions of the hidden ratings}
     fill_errors = {}  # {K: their RMSE}
     for K, guess in fill_hidden(pool, X, tenths, Ks, seeds):
-        guesses[K] = guess
         fill_errors[K] = common.rmse(guess, truth)
         show(error_row(f"em.fill_matrix, K = {K:2}", fill_errors[K], digits))
-    if predicts:
-        progress("em.predict")
-        name = "em.predict"
-        guess = np.concatenate([result.get() for result in predicts])
-        errors[name] = common.rmse(guess, truth)
-        show(error_row(name, errors[name], digits))
-        show_expectation(data, guess, truth, to_beat)
-    else:
-        K = min(fill_errors, key=fill_errors.get)
-        name = f"em.fill_matrix, K = {K}"
-        guess = guesses[K]
+    progress("predict")
+    name = "predict"
+    guess = np.concatenate([result.get() for result in predicts])
+    errors[name] = common.rmse(guess, truth)
+    show(error_row(name, errors[name], digits))
+    show_expectation(data, guess, truth, to_beat)
     figure = draw_predictions(fill_errors, errors, name, guess, truth, data.unit)
     save(figure, plots / "netflix_predictions.png")
 
 
 def show_expectation(data, guess, truth, to_beat):
-    """Print em.predict's error with its standard error, and whether it beats the averages."""
+    """Print predict's error with its standard error, and whether it beats the averages."""
     squares = (guess - truth) ** 2
     error = math.sqrt(squares.mean())
     # The standard error of the mean square, carried over to its root
     uncertainty = squares.std() / math.sqrt(len(squares)) / (2 * max(error, 1e-100))
     digits = decimals(data.X)
     expected = f"{error:.{digits}f} +- {uncertainty:.{digits}f} {data.unit}".rstrip()
-    show(f"em.predict expects {expected} on ratings given like the others;")
+    show(f"predict expects {expected} on ratings given like the others;")
     show(f"more for users or {data.noun}s with few ratings.")
     if not error + uncertainty < to_beat:
-        show("Not better than averages: em.predict gains no more than the +- here.")
+        show("Not better than averages: predict gains no more than the +- here.")
 
 
 def error_row(name, error, digits):
@@ -308,7 +300,7 @@ def parse_options():
         "--fill",
         type=Path,
         metavar="FILE",
-        help="predict the missing ratings by em.predict and write them: with --ratings as CSV "
+        help="predict the missing ratings by predict and write them: with --ratings as CSV "
         "lines, each user's best items first, otherwise as the completed matrix",
     )
     parser.add_argument(
@@ -326,7 +318,7 @@ def parse_options():
         nargs="+",
         default=SEEDS,
         metavar="N",
-        help="seeds of the fits (0 to 4); em.predict has its own",
+        help="seeds of the fits (0 to 4); predict has its own",
     )
     for name, what, default in [
         ("--toy-k", "components", TOY_K),
@@ -385,8 +377,6 @@ def check_fill(options):
     """Refuse a --fill that could not be written in the end."""
     if options.fill is None:
         return
-    if not hasattr(em, "predict"):
-        raise ValueError("--fill: expected an em.py with a function predict, yours has none")
     inputs = [options.ratings]
     if options.ratings is None:
         names = ("toy_data.txt", "netflix_incomplete.txt", "netflix_complete.txt")
@@ -436,15 +426,13 @@ def remarks(data):
     elif given.var() < MIN_VARIANCE:
         lines.append(
             f"The ratings' variance is {given.var():.2g}, below {MIN_VARIANCE}, the least of a "
-            "type: step 3 needs larger ratings (multiply them), em.predict does not."
+            "type: step 3 needs larger ratings (multiply them), predict does not."
         )
     if given.size == data.X.size:
         lines.append("No rating is missing: there is nothing to predict.")
     lacks = []
     if not plot_takes_ax():
         lacks.append("common.plot's parameter ax (toy_kmeans_vs_em.png, toy_em.gif)")
-    if not hasattr(em, "predict"):
-        lacks.append("em.predict (its line of step 4, --fill)")
     if lacks:
         lines.append(f"Left out, because your modules have no: {', '.join(lacks)}.")
     return lines
@@ -1006,8 +994,8 @@ def fill_hidden(pool, X, tenths, Ks, seeds):
 
 
 def predict_hidden(X, hidden):
-    """em.predict's predictions of ratings that are hidden from it."""
-    return np.asarray(em.predict(without(X, hidden))).take(hidden)
+    """predict's predictions of ratings that are hidden from it."""
+    return predict(without(X, hidden)).take(hidden)
 
 
 def mean_rating(X, hidden):
@@ -1037,7 +1025,7 @@ def averages(X, hidden):
 def workers(X, n_predicts):
     """How many fits to make side by side: one per CPU, if the memory holds them.
 
-    Among those that run at the same time n_predicts at most are em.predict's.
+    Among those that run at the same time n_predicts at most are predict's.
     """
     if hasattr(os, "sched_getaffinity"):
         number = len(os.sched_getaffinity(0))
@@ -1050,11 +1038,11 @@ def workers(X, n_predicts):
 
 
 def memory_of(n, d, n_fits, n_predicts):
-    """Bytes for an (n, d) matrix and so many fits at a time, of which some are em.predict's.
+    """Bytes for an (n, d) matrix and so many fits at a time, of which some are predict's.
 
     A fit takes a copy of X and, as tools/benchmark.py measures it, up to 1.3 times X in em.run, or
-    6.5 times X in em.predict. Besides, it holds arrays of n or d numbers for each type, 12 by
-    default, or em.predict's 24 of 10 seeds; about eight of these arrays at a time.
+    6.5 times X in predict. Besides, it holds arrays of n or d numbers for each type, 12 by
+    default, or predict's 24 of 10 seeds; about eight of these arrays at a time.
     """
     fits = (n_fits - n_predicts) * (2.3 * n * d + 8 * 12 * (n + d))
     predicts = n_predicts * (7.5 * n * d + 8 * 240 * (n + d))
@@ -1091,13 +1079,13 @@ def decimals(X):
 
 
 def write_predictions(data, path, top):
-    """Write the missing ratings as em.predict predicts them from all that are given.
+    """Write the missing ratings as predict predicts them from all that are given.
 
     A matrix is written as it is, completed; of lines of ratings, see write_best_first.
     """
-    progress("em.predict, from all ratings")
+    progress("predict, from all ratings")
     digits = decimals(data.X) + 1
-    X_pred = em.predict(data.X).round(digits)
+    X_pred = predict(data.X).round(digits)
     target = Path(os.path.realpath(path))
     # Beside its place first: a run that ends early leaves an older file as it was.
     part = target.with_name(f".main-{os.getpid()}.part")
@@ -1112,7 +1100,7 @@ def write_predictions(data, path, top):
     except BaseException:  # Ctrl-C among them
         part.unlink(missing_ok=True)
         raise
-    show(f"Saved {shown(path)}: predictions of em.predict from all {data.name} holds")
+    show(f"Saved {shown(path)}: predictions of predict from all {data.name} holds")
 
 
 def write_best_first(writer, data, X_pred, digits, top):
@@ -1283,7 +1271,7 @@ def draw_user_types(data, fit, title):
         taste_jl      = (difference_jl - generosity_j) count_jl / (count_jl + 15)
         bar_jl        = generosity_j + taste_jl
 
-    The taste for a movie is pulled to 0, as in em.predict, where few of the type's users (count_jl,
+    The taste for a movie is pulled to 0, as in predict, where few of the type's users (count_jl,
     a soft count) have rated it.
     """
     K = len(fit.mixture.p)
@@ -1375,7 +1363,7 @@ def draw_predictions(fill_errors, others, name, predicted, truth, unit):
         showfliers=False,
         manage_ticks=False,
         patch_artist=True,
-        boxprops={"facecolor": ORANGE if name != "em.predict" else PURPLE},
+        boxprops={"facecolor": ORANGE if name != "predict" else PURPLE},
         medianprops={"color": "black"},
     )
     perfect = right.plot(levels[[0, -1]], levels[[0, -1]], color=GREY, linestyle="--")

@@ -8,8 +8,8 @@ from tests.base import Program  # before NumPy: it sets the number of BLAS threa
 # isort: split
 import numpy as np
 
-import em
 import main
+from recommend.predict import predict
 
 
 class Files(Program):
@@ -169,7 +169,7 @@ class Files(Program):
             self.assertEqual((status, err), (0, ""))
             self.assertIn(f"4 users x 5 items, {len(lines)} ratings (", out)
             self.assertEqual("Header: user = userId, item = movieId" in out, header)
-            self.assertRegex(out, r"em.predict expects [.\d]+ \+- [.\d]+ on ratings given")
+            self.assertRegex(out, r"predict expects [.\d]+ \+- [.\d]+ on ratings given")
             with open(filled, encoding="utf-8", newline="") as file:
                 got = list(csv.reader(file))
             if expected is None:
@@ -181,7 +181,7 @@ class Files(Program):
         self.assertEqual({(user, item) for user, item, _ in got[1:]}, pairs)
 
         data = main.read_ratings(path)
-        X_pred = em.predict(data.X)
+        X_pred = predict(data.X)
         for user, item, prediction in got[1:]:
             value = X_pred[data.users.index(user), data.items.index(item)]
             self.assertEqual(prediction, f"{value:.4f}")

@@ -169,7 +169,6 @@ class Steps(Ours):
             if model is em:
                 results.append(model.mstep(X, post, mixture))
                 results.append(model.fill_matrix(X, mixture))
-                results.append(model.predict(X, 2, [0]))
             else:
                 results.append(model.mstep(X, post))
             for result in flat(tuple(results)):
