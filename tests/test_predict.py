@@ -294,13 +294,17 @@ class Evaluation(Ours):
     def test_averages(self):
         """mean + b_l + b_u, an item and a user at a time."""
         X = ratings(0, 20, 8)
-        given = X != 0
-        users, items, values = lists(X, given)
-        hidden = np.array([5, 0, 33])
+        X[:, 7] = 0
+        X[19] = 0
+        X[3, 7] = 4  # the last item and the last user have one rating, which is hidden
+        X[19, 0] = 2
+        users, items, values = lists(X, X != 0)
+        last_ones = np.flatnonzero((users == 19) | (items == 7))
+        hidden = np.array([5, *last_ones, 0, 33])
         left = X.copy()
         left[users[hidden], items[hidden]] = 0
         mean = statistics.fmean(left[left != 0])
-        assert_allclose(mean_rating(values, hidden), [mean] * 3)
+        assert_allclose(mean_rating(values, hidden), [mean] * 5)
         b_item = []
         for l in range(8):
             residuals = [x - mean for x in left[:, l] if x]
