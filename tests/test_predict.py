@@ -136,7 +136,10 @@ class Recipe(Ours):
                 assert_allclose(matrix.at(users, items), expected.ravel(), rtol=0, atol=limit)
                 rows = np.array([4, 0, 2])
                 assert_allclose(matrix.of_users(rows), expected[rows], rtol=0, atol=limit)
-        assert_array_equal(predict(X), predict(X, 4, range(15)))
+        by_default = Full(X, given * 1.0)
+        fit(by_default)
+        for got in (predict(X), by_default.of_users(np.arange(30))):
+            assert_array_equal(got[~given], predict(X, 4, range(15))[~given])
 
     def test_a_residual_or_a_rating_of_0_is_still_given(self):
         cross = np.array([[4.0, 2, 0], [2, 4, 0], [0, 0, 3]])  # the last one is the mean
@@ -285,6 +288,7 @@ class Evaluation(Ours):
             tenths = hidden_tenths(count, number)
             self.assertEqual([len(tenth) for tenth in tenths], [size] * number)
             self.assertEqual(len(np.unique(tenths)), size * number)
+        assert_array_equal(hidden_tenths(200), hidden_tenths(200, 1, 0))
         for split in (0, 3):  # the draw by which the project's figures were made
             X = ratings(0, 40, missing=0.2)
             given = np.flatnonzero(X)
@@ -368,5 +372,6 @@ class Evaluation(Ours):
             ([3, 3], 3),
             ([-3, -3], 3),
             ([0, 0], 3),
+            ([0, 0.1], 4),
         ]:
             self.assertEqual(decimals(np.array(values, dtype=float)), digits, values)
