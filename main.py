@@ -730,7 +730,7 @@ def draw_convergence(traces, best, title):
         line = whole.plot(numbers, lls, markersize=4, **style)
         magnified.plot(numbers[third - 1 :], lls[third - 1 :], markersize=4, **style)
         handles[label] = line[0]
-    low = np.nanmin([lls[third - 1] for lls in traces.values()])
+    low = min(lls[third - 1] for lls in traces.values())
     margin = 0.05 * (top - low) or 1
     whole.set_title("all iterations")
     magnified.set_title(f"magnified, from iteration {third}")

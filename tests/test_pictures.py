@@ -159,7 +159,8 @@ class Pictures(Program):
         self.assertEqual(numbers, [1, 2, 3, 4, 6, 7, 9, 12, 15, 20, 25, 32, 41])
         ax = plot.call_args.kwargs["ax"]
         (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-        self.assertTrue((toy > [left, low]).all() and (toy < [right, high]).all())
+        room = np.array([*toy.min(axis=0) - [left, low], *[right, high] - toy.max(axis=0)])
+        assert_allclose(room, np.full(4, 0.4 * toy.std()))
         with Image.open(path) as image:
             durations = []
             for frame in range(image.n_frames):
