@@ -38,7 +38,7 @@ The constants below were chosen on these four sets.
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -100,12 +100,18 @@ def check_ratings(X: np.ndarray) -> np.ndarray:
 # The recipe, for full and for sparse matrices alike
 
 
-def fit(matrix: "Full | Sparse", K: int = 4, seeds: Iterable[int] = range(15)) -> None:
+def fit(
+    matrix: "Full | Sparse",
+    K: int = 4,
+    seeds: Iterable[int] = range(15),
+    progress: Callable[[float], None] = lambda share: None,
+) -> None:
     """Let a matrix predict: its at and of_users then return predictions.
 
     Args:
         matrix: a Full or a Sparse that has not been fitted yet
         K, seeds: as for predict
+        progress: is told the share of the rounds that are done
 
     Raises:
         ValueError: K is below 1, or there are no seeds
@@ -122,7 +128,8 @@ def fit(matrix: "Full | Sparse", K: int = 4, seeds: Iterable[int] = range(15)) -
     var_of_tastes = matrix.mean_square()
     choices = both_ways(matrix.choices())
     var_of_choices = mean_square_of_choices(matrix.delta)
-    for view in VIEWS:
+    for number, view in enumerate(VIEWS):
+        progress(number / len(VIEWS))
         for rows in ("users", "items"):
             residuals = both_ways(matrix.residuals())[rows]
             if view == "residuals":
