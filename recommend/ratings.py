@@ -110,8 +110,10 @@ def read_ratings(
     if not values:
         raise ValueError(f"{path}: expected at least one rating, got none")
 
+    kept, n_repeated = last_of_each_pair(user_of, item_of, len(items))
     report = [
-        f"{path.name}: {len(values) + n_missing} lines, separated by {SEPARATORS[start.separator]}",
+        f"{path.name}: {counted(len(values) + n_missing, 'line')}, separated by "
+        f"{SEPARATORS[start.separator]}",
         columns_in_words(form),
         f"First rating: user {next(iter(users))}, item {next(iter(items))}, "
         f"rating {values[0]:.10g}",
@@ -119,11 +121,13 @@ def read_ratings(
     if start.comments:
         report.append(f"{counted(len(start.comments), 'line')} of comment at the start: skipped")
     if n_missing:
-        are_missing = "is missing" if n_missing == 1 else "are missing"
-        report.append(f"{counted(n_missing, 'rating')} {are_missing}: skipped")
-    kept, repeated = last_of_each_pair(user_of, item_of, len(items))
-    if repeated:
-        report.append(f"{repeated}: the last rating counts")
+        are = "is" if n_missing == 1 else "are"
+        report.append(f"{counted(n_missing, 'rating')} {are} missing: skipped")
+    if n_repeated:
+        stand = "stands" if n_repeated == 1 else "stand"
+        times = "twice" if len(values) - len(kept) == n_repeated else "more than once"
+        pairs = counted(n_repeated, "pair")
+        report.append(f"{pairs} of user and item {stand} {times}: the last rating counts")
     ratings = Ratings(
         np.array(user_of)[kept],
         np.array(item_of)[kept],
@@ -140,20 +144,21 @@ def read_ratings(
 
 
 def last_of_each_pair(users, items, d):
-    """Of each pair of user and item the position of the last rating, ordered by user and item.
+    """Sort ratings by user and item; of a pair that stands more than once only the last one stays.
 
-    Besides, words about the pairs that stand more than once; none if there are no such pairs.
+    Args:
+        users, items: the numbers of each rating's user and item
+        d: the number of items
+
+    Returns:
+        positions: of the ratings that stay
+        the number of pairs that stand more than once
     """
     pairs = np.array(users) * d + np.array(items)
-    order = np.argsort(pairs, kind="stable")
-    pairs = pairs[order]
+    positions = np.argsort(pairs, kind="stable")
+    pairs = pairs[positions]
     is_last = np.append(pairs[1:] != pairs[:-1], True)
-    n_more = len(pairs) - np.count_nonzero(is_last)
-    n_repeated = len(np.unique(pairs[~is_last]))
-    stand = "stands" if n_repeated == 1 else "stand"
-    times = "twice" if n_more == n_repeated else "more than once"
-    words = f"{counted(n_repeated, 'pair')} of user and item {stand} {times}" if n_repeated else ""
-    return order[is_last], words
+    return positions[is_last], len(np.unique(pairs[~is_last]))
 
 
 def counted(number, noun):
@@ -170,7 +175,7 @@ def read_bytes(path):
         content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
-    if content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK\x03\x04")):
+    if content.startswith((b"PK\x03\x04", b"\x1f\x8b")):
         raise ValueError(
             f"{path}: expected text, got a packed file: unpack it, or export a spreadsheet as CSV"
         )
@@ -190,26 +195,38 @@ def lines_from(content, first):
 
 def start_of(path, content):
     """The Start of a file."""
-
-    def is_lead(line):
-        return line.isspace() or line.lstrip()[0] in "#%"
-
-    lead = list(itertools.takewhile(is_lead, lines_from(content, 0)))
+    lead = list(itertools.takewhile(leads, lines_from(content, 0)))
     comments = [line.strip() for line in lead if not line.isspace()]
     for separator in SEPARATORS:
         start = Start(path, comments, len(lead), separator, [])
-        # A wrong separator may split a line within quotation marks: a ValueError.
-        with suppress(ValueError, StopIteration):
-            _, first = next(records(content, start))
-            if len(first) >= 3:
-                two = itertools.islice(records(content, start), 2)
-                return start._replace(lines=[tidy(fields) for _, fields in two])
-    line = next(lines_from(content, len(lead)), "").strip()
-    words = f"{path}: expected lines of user, item, rating, separated by tabs, '::', ';', ',' or "
-    words += f"spaces, got {line[:60]!r}"
+        with suppress(ValueError):  # a wrong separator may split a field in quotation marks
+            first = fields_at_start(content, start, 1)
+            if first and len(first[0]) >= 3:
+                break
+    else:
+        line = next(lines_from(content, len(lead)), "")
+        raise ValueError(no_lines(path, line.strip()))
+    return start._replace(lines=fields_at_start(content, start, 2))
+
+
+def leads(line):
+    """Whether a line is blank or begins with # or %, as lines before the ratings may."""
+    return line.isspace() or line.lstrip()[0] in "#%"
+
+
+def fields_at_start(content, start, number):
+    """The fields of the first lines, so many at most."""
+    return [tidy(fields) for _, fields in itertools.islice(records(content, start), number)]
+
+
+def no_lines(path, line):
+    """What is wrong where no separator splits the first line into three fields."""
     if line.startswith(("{", "[")):
-        words += f": this makes lines of JSON: {json_command(path, line)}"
-    raise ValueError(words)
+        return f"{path}: expected lines of user, item, rating; {json_advice(path, line)}"
+    return (
+        f"{path}: expected lines of user, item, rating, separated by tabs, '::', ';', ',' or "
+        f"spaces, got {line[:60]!r}"
+    )
 
 
 def tidy(fields):
@@ -234,6 +251,8 @@ def records(content, start):
     number = start.n_lead + 1
     try:
         for fields in reader:
+            if separator == " " and start.n_lead + reader.line_num > number:
+                raise csv.Error  # only CSV has line ends within fields
             if any(fields):
                 yield number, fields
             number = start.n_lead + reader.line_num + 1
@@ -267,10 +286,11 @@ def ratings_in(content, start, form):
         item = fields[item_place].strip()
         word = fields[rating_place].strip()
         if not user or not item:
-            raise ValueError(
-                f"{start.path}, line {line}: expected a user, an item and a rating, got user "
-                f"{user!r}, item {item!r}, rating {word!r}: leave such lines out"
-            )
+            words = f"expected a user, an item and a rating, got user {user[:40]!r}, item "
+            words += f"{item[:40]!r}, rating {word[:40]!r}: leave out lines that lack one"
+            if may_be_matrix(start):
+                words += f"; {matrix_advice(start)}"
+            raise ValueError(f"{start.path}, line {line}: {words}")
         try:
             value = to_rating(word)
         except ValueError as error:
@@ -304,7 +324,7 @@ def to_number(word):
 def hint(word, start, form):
     """What to do about a word that is no rating."""
     if re.fullmatch(r"[-+]?\d*,\d+", word):
-        return f": write decimal points, {word.replace(',', '.')}"
+        return f": write decimal points, {word.replace(',', '.')}, in all lines"
     return f": is {names_of(form)[2]} the rating? {choice(start)}"
 
 
@@ -313,15 +333,18 @@ def check_number(line, fields, least, start, form):
     place = f"{start.path}, line {line}"
     if len(fields) < least:
         got = " ".join(tidy(fields))
-        raise ValueError(f"{place}: expected a user, an item and a rating, got {got[:60]!r}")
+        raise ValueError(
+            f"{place}: expected a user, an item and a rating, got {got[:60]!r}: leave out lines "
+            "that lack one"
+        )
     if not any(fields[form.most :]):
         return
     numbers = " ".join(str(place + 1) for place in form.places)
-    if len(start.lines[-1]) == form.most + 1:
+    if form.names is not None and len(start.lines[-1]) == form.most + 1:
         shifted = " ".join(str(place + 2) for place in form.places)
         raise ValueError(
             f"{place}: {len(fields)} fields, one more than in the header: --columns {shifted} if "
-            f"the first is the line's own name or number, --columns {numbers} if the last has none"
+            f"the first is the line's name or number, --columns {numbers} if the last is not named"
         )
     avoid = "quote a field that holds it"
     if start.separator in ("\t", "::"):
@@ -345,7 +368,9 @@ def find_columns(start, columns):
             places = places_by_name(names)
             if places is not None:
                 return Form(places, names, names is first, len(names))
-        if not commented and is_rating(first[2]) and len(first) <= 4:
+        # A matrix of two or three items may have a header of userId,1,2,3.
+        by_place = is_rating(first[2]) and len(first) <= 4
+        if by_place and not commented and not any(kinds_of(first)):
             return Form([0, 1, 2], None, False, len(first))
         raise ValueError(question(start))
     if all(column.isdecimal() for column in columns):
@@ -367,17 +392,22 @@ def header_in_comment(start):
     return []
 
 
-def places_by_name(names):
-    """The places of the user, the item and the rating; None unless each has exactly one name."""
+def kinds_of(names):
+    """The places of the names of users, those of items, and those of ratings: three lists."""
     plain = [re.sub(r"[\W_]", "", name.lower()) for name in names]
     without_id = [name.removesuffix("id") for name in plain]
-    places = []
+    kinds = []
     for kind, candidates in [("user", without_id), ("item", without_id), ("rating", plain)]:
-        found = [place for place, name in enumerate(candidates) if name in NAMES[kind]]
-        if len(found) != 1:
-            return None
-        places += found
-    return places
+        kinds.append([place for place, name in enumerate(candidates) if name in NAMES[kind]])
+    return kinds
+
+
+def places_by_name(names):
+    """The places of the user, the item and the rating; None unless each has exactly one name."""
+    kinds = kinds_of(names)
+    if [len(places) for places in kinds] != [1, 1, 1]:
+        return None
+    return [places[0] for places in kinds]
 
 
 def form_by_numbers(start, places):
@@ -406,7 +436,7 @@ def form_by_names(start, columns):
     for column in columns:
         if names.count(column) != 1 or columns.count(column) != 1:
             raise ValueError(
-                f"--columns: expected three different names, of a column each, got {column!r}: "
+                f"--columns: expected three different names, or three numbers, got {column!r}: "
                 f"{start.path} has {listed(start)}"
             )
     places = [names.index(column) for column in columns]
@@ -429,11 +459,19 @@ def is_rating(word):
 def question(start):
     """What to type where it is not clear which columns are the three."""
     words = f"{start.path}: which columns are the user, the item and the rating? {choice(start)}"
-    if len(start.lines[0]) > 3 and all(is_rating(field) for field in start.lines[-1][1:]):
+    first = start.lines[0]
+    users, _, _ = kinds_of(first)
+    if may_be_matrix(start):
         words += f"; {matrix_advice(start)}"
-    elif not is_rating(start.lines[0][2]):
-        words += "; in a file of one person's ratings there is no user, and nothing to learn"
+    elif not users and not is_rating(first[2]):
+        words += "; ratings of several people are needed, and a column that says whose they are"
     return words
+
+
+def may_be_matrix(start):
+    """Whether the second line may be a user's ratings of all items, maybe after the user."""
+    second = start.lines[-1]
+    return len(second) > 3 and all(is_rating(field) for field in second[1:])
 
 
 def choice(start):
@@ -455,28 +493,30 @@ def listed(start):
 
 def matrix_advice(start):
     """How to make lines of a matrix of users and items."""
+    first = start.lines[0]
     separator = r"\s+" if start.separator == " " else start.separator
-    options = f"sep={separator!r}, index_col=0"
+    option = "index_col=0"
     note = "swap user and item if a line holds an item's ratings"
-    if all(is_rating(field) for field in start.lines[0]):
-        options = f"sep={separator!r}, header=None"
-        note += "; with header=None, index_col=0 if the first column holds names"
-    elif all(is_rating(field) for field in start.lines[0][1:]):
-        note += "; with header=None, index_col=0 if the first line holds ratings"
-    to = f"{start.path.stem}-lines.csv"
+    if all(is_rating(field) for field in first[1:]):  # of items that have numbers, or ratings
+        if first[0] and is_rating(first[0]):
+            option = "header=None"
+        note += "; header=None if there is no header, index_col=0 if each line begins with a name"
     program = (
-        f"import pandas; pandas.read_csv({str(start.path)!r}, {options}).rename_axis('user')"
-        ".reset_index().melt('user', var_name='item', value_name='rating').dropna()"
-        f".to_csv({to!r}, index=False)"
+        f"import pandas; pandas.read_csv({str(start.path)!r}, sep={separator!r}, {option})"
+        ".rename_axis('user').reset_index().melt('user', var_name='item', value_name='rating')"
+        f".dropna().to_csv({start.path.stem + '-lines.csv'!r}, index=False)"
     )
     return f'this makes lines of a matrix: {sys.executable} -c "{program}" ({note})'
 
 
-def json_command(path, line):
-    """A command that makes lines of a JSON file."""
+def json_advice(path, line):
+    """How to make lines of a JSON file."""
     options = ", lines=True" if line[0] == "{" else ""
-    program = f"import pandas; pandas.read_json({str(path)!r}{options})"
-    return f"{sys.executable} -c \"{program}.to_csv('{path.stem}-lines.csv', index=False)\""
+    program = (
+        f"import pandas; pandas.read_json({str(path)!r}{options})"
+        f".to_csv({path.stem + '-lines.csv'!r}, index=False)"
+    )
+    return f'this makes lines of JSON: {sys.executable} -c "{program}"'
 
 
 def check_users_and_items(ratings, start, form):
@@ -489,9 +529,9 @@ def check_users_and_items(ratings, start, form):
     user, item, _ = names_of(form)
     for kind, numbers, name in [("user", ratings.users, user), ("item", ratings.items, item)]:
         if np.bincount(numbers).max() == 1:
-            words = f"{start.path}: no {kind} has two ratings: is {name} the {kind}? "
-            words += choice(start)
-            if all(is_rating(field) for field in start.lines[-1][1:]):
+            words = f"{start.path}: no {kind} has two ratings: is {name} the {kind}? If it is, "
+            words += f"nothing can be learnt from others. {choice(start)}"
+            if may_be_matrix(start):
                 words += f"; {matrix_advice(start)}"
             raise ValueError(words)
 
@@ -523,10 +563,10 @@ def names_of(form):
 def columns_in_words(form):
     """Which columns are the three, and whether a header says so."""
     user, item, rating = names_of(form)
-    start = "Header: "
+    header = "Header"
     if form.names is None:
-        start = "The first line is a header; " if form.header else "No header: "
-    return f"{start}user = {user}, item = {item}, rating = {rating}"
+        header = "Header of fewer fields" if form.header else "No header"
+    return f"{header}: user = {user}, item = {item}, rating = {rating}"
 
 
 def size_in_words(ratings):
