@@ -251,8 +251,11 @@ def records(content, start):
     number = start.n_lead + 1
     try:
         for fields in reader:
-            if separator == " " and start.n_lead + reader.line_num > number:
-                raise csv.Error  # only CSV has line ends within fields
+            if separator == " ":
+                if start.n_lead + reader.line_num > number:
+                    raise csv.Error  # only CSV has line ends within fields
+                if fields and not fields[-1]:
+                    fields.pop()  # what stands behind the spaces at the end of a line
             if any(fields):
                 yield number, fields
             number = start.n_lead + reader.line_num + 1
@@ -368,9 +371,10 @@ def find_columns(start, columns):
             places = places_by_name(names)
             if places is not None:
                 return Form(places, names, names is first, len(names))
-        # A matrix of two or three items may have a header of userId,1,2,3.
         by_place = is_rating(first[2]) and len(first) <= 4
-        if by_place and not commented and not any(kinds_of(first)):
+        # Unless it is the header of a matrix whose items have numbers: userId,1,2 or, by R, 1,2,3
+        is_header = any(kinds_of(first)) or len(start.lines[-1]) > len(first)
+        if by_place and not commented and not is_header:
             return Form([0, 1, 2], None, False, len(first))
         raise ValueError(question(start))
     if all(column.isdecimal() for column in columns):
@@ -379,16 +383,20 @@ def find_columns(start, columns):
 
 
 def header_in_comment(start):
-    """The names in the last comment, if it is a header: a field each, and the third no number."""
+    """The names in the last comment, if it is a header; else none."""
     if not start.comments:
         return []
     comment = start.comments[-1].strip("#% ")
-    by_blanks = start.separator in ("\t", " ")
-    names = tidy(comment.split(None if by_blanks else start.separator))
-    if places_by_name(names) is not None and len(names) <= len(start.lines[0]):
-        return names
-    if len(names) == len(start.lines[0]) and not is_rating(names[2]):
-        return names
+    n_fields = len(start.lines[0])
+    words = comment.split()
+    names = words if start.separator == " " else tidy(comment.split(start.separator))
+    for candidates in (names, words):
+        if places_by_name(candidates) is not None and len(candidates) <= n_fields:
+            return candidates
+    # It has as many fields as the lines. But three words may well be a sentence.
+    if len(names) == n_fields and not is_rating(names[2]):
+        if start.separator != " " or any(kinds_of(names)):
+            return names
     return []
 
 
@@ -498,7 +506,7 @@ def matrix_advice(start):
     option = "index_col=0"
     note = "swap user and item if a line holds an item's ratings"
     if all(is_rating(field) for field in first[1:]):  # of items that have numbers, or ratings
-        if first[0] and is_rating(first[0]):
+        if first[0] and is_rating(first[0]) and len(first) == len(start.lines[-1]):
             option = "header=None"
         note += "; header=None if there is no header, index_col=0 if each line begins with a name"
     program = (

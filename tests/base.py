@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -71,21 +72,17 @@ def flat(result):
     return [part for element in result for part in flat(element)]
 
 
-class Program(Ours):
-    """main.py on small data, in this process and as one of its own."""
+class AnyProgram(Ours):
+    """A program, in this process, on files in a folder of its own."""
+
+    program = None  # the module that has its function main
+    name = ""  # what its messages begin with
 
     def setUp(self):
         super().setUp()
-        main.plt.rcdefaults()
         self.folder = Path(self.enter(tempfile.TemporaryDirectory())).resolve()
         self.small = self.folder / "small"
         self.small.mkdir()
-        self.toy = points(0, 15)
-        self.X = ratings(0, 20, 8)
-        self.Y = np.where(self.X == 0, ratings(7, 20, 8, missing=0), self.X)
-        self.write("toy_data.txt", self.toy)
-        self.write("netflix_incomplete.txt", self.X)
-        self.write("netflix_complete.txt", self.Y)
 
     def write(self, name, content):
         path = self.small / name
@@ -97,24 +94,18 @@ class Program(Ours):
             np.savetxt(path, content, fmt="%.17g")
         return path
 
-    def call(self, *arguments, save=False):
-        """Run main.py in this process; return its exit status, output and errors.
-
-        Unless save is true no picture is saved, which would take most of the time.
-        """
+    def call(self, *arguments):
+        """Run the program in this process; return its exit status, output and errors."""
         out = io.StringIO()
         err = io.StringIO()
         status = 0
         with contextlib.ExitStack() as stack:
-            words = ["main.py", *map(str, arguments)]
+            words = [self.name, *map(str, arguments)]
             stack.enter_context(mock.patch.object(sys, "argv", words))
             stack.enter_context(contextlib.redirect_stdout(out))
             stack.enter_context(contextlib.redirect_stderr(err))
-            if not save:
-                stack.enter_context(mock.patch.object(main, "save"))
-                stack.enter_context(mock.patch.object(main, "save_animation"))
             try:
-                main.main()
+                self.program.main()
             except SystemExit as end:
                 status = end.code
         return status, out.getvalue(), err.getvalue()
@@ -131,5 +122,30 @@ class Program(Ours):
         before = self.files()
         status, out, err = self.call(*arguments)
         self.assertEqual((status, out), (2, ""), err)
-        self.assertRegex(err, rf"^main\.py: .*{words}.*\n$")
+        self.assertRegex(err, rf"^{re.escape(self.name)}: .*{words}.*\n$")
         self.assertEqual(self.files(), before)
+
+
+class Program(AnyProgram):
+    """main.py on small data."""
+
+    program = main
+    name = "main.py"
+
+    def setUp(self):
+        super().setUp()
+        main.plt.rcdefaults()
+        self.toy = points(0, 15)
+        self.X = ratings(0, 20, 8)
+        self.Y = np.where(self.X == 0, ratings(7, 20, 8, missing=0), self.X)
+        self.write("toy_data.txt", self.toy)
+        self.write("netflix_incomplete.txt", self.X)
+        self.write("netflix_complete.txt", self.Y)
+
+    def call(self, *arguments, save=False):
+        """Unless save is true no picture is saved, which would take most of the time."""
+        with contextlib.ExitStack() as stack:
+            if not save:
+                stack.enter_context(mock.patch.object(main, "save"))
+                stack.enter_context(mock.patch.object(main, "save_animation"))
+            return super().call(*arguments)
