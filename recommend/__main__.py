@@ -99,8 +99,8 @@ def main():
             write_lists(lists, options.out)
         except ValueError as problem:
             stop(problem)
-        users = "1 user" if len(chosen) == 1 else f"{len(chosen)} users"
-        show(f"\nSaved {options.out}: the best items that {users} have not rated")
+        whose = "1 user's" if len(chosen) == 1 else f"{len(chosen)} users'"
+        show(f"\nSaved {options.out}: {whose} best items, of those not rated yet")
 
 
 def shape_of(ratings):
