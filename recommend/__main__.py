@@ -73,7 +73,7 @@ def main():
         check_out(options.out, options.file)
         ratings = read_ratings(options.file, options.columns, options.missing, progress)
         chosen = find_users(ratings, options.user)
-        matrix = matrix_of(*ratings[:3], shape_of(ratings))
+        matrix = matrix_of(ratings.users, ratings.items, ratings.values, shape_of(ratings))
     except ValueError as problem:
         stop(problem)
     for line in ratings.report:
@@ -222,7 +222,9 @@ def find_users(ratings, names):
 
 def show_errors(ratings):
     """Print the errors of averages and of predict on ratings that are hidden from them."""
-    users, items, values = ratings[:3]
+    users = ratings.users
+    items = ratings.items
+    values = ratings.values
     size = len(values) // 10
     if size == 0:
         show(f"{len(values)} ratings are too few to hide a tenth: no error is measured.")
@@ -253,10 +255,9 @@ def show_errors(ratings):
 
 def predict_hidden(ratings, hidden):
     """Predictions of the ratings at some positions, from all others."""
-    users, items, values = ratings[:3]
-    matrix = matrix_of(users, items, values, shape_of(ratings), hidden)
+    matrix = matrix_of(ratings.users, ratings.items, ratings.values, shape_of(ratings), hidden)
     fit(matrix, progress=lambda share: progress(f"predict, from what is left: {share:.0%}"))
-    return matrix.at(users[hidden], items[hidden])
+    return matrix.at(ratings.users[hidden], ratings.items[hidden])
 
 
 def best_items(ratings, matrix, chosen, top):

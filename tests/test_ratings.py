@@ -186,8 +186,9 @@ class Ratings(AnyProgram):
         )
         given, _ = self.read(content)
         self.assertEqual(given, {("a, b", "x\ny"): 3, ("a, b", "z"): 4, ("c", "z"): 2})
-        given, _ = self.read('a\t"Great" b\t3\t"x\na\t5"\t4\t"\nc\t"5"""\t4\t\n')
-        self.assertEqual(given, {("a", '"Great" b'): 3, ("a", '5"'): 4, ("c", '5"'): 4})
+        given, _ = self.read('a\t"Great" b\t3\t"x\na\t5"\t4\t"\nc\t"5"""\t4\t\nc\t"\t2\n')
+        items = {("a", '"Great" b'): 3, ("a", '5"'): 4, ("c", '5"'): 4, ("c", '"'): 2}
+        self.assertEqual(given, items)
         given, report = self.read(
             '"Who are\nyou?",item,rating\na,x,3\na,y,4\nb,x,4\n', ["Who are you?", "item", "rating"]
         )
@@ -274,8 +275,9 @@ class Ratings(AnyProgram):
             self.assert_asks(f"^--columns: {words}: {has}", content, columns.split())
         words = "--columns: 2 is no name of a column but a rating: .* give numbers: 1 a, 2 b, 3 2$"
         self.assert_asks(words, "a,b,2\na,c,3\n", ["a", "b", "2"])
-        header = ",".join(f"c{number}" for number in range(1, 15))
+        header = ",".join(["n" * 50, *(f"c{number}" for number in range(2, 15))])
         line = self.assert_asks("which columns", f"{header}\n" + ",".join("a" * 14))
+        self.assertIn(" has 1 " + "n" * 40 + ", 2 c2, ", line)
         self.assertIn(" 12 c12, ...: --columns", line)
 
     def test_missing_ratings(self):

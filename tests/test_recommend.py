@@ -17,6 +17,7 @@ import numpy as np
 
 from recommend import __main__ as program
 from recommend.predict import predict
+from recommend.ratings import read_ratings
 
 HEADER = ["user", "item", "prediction", "item_mean", "item_ratings"]
 
@@ -178,6 +179,26 @@ class Recommend(AnyProgram):
             self.assertIn("larger for users or items with few ratings.\n", out)
             self.assertIn(f"\n{verdict}", out)
 
+    def test_the_order_is_that_of_the_printed_numbers(self):
+        """Here the fourth decimal decides, then the number of ratings, then the file; no -0."""
+        lines = "u,a,1\nv,b,5\nv,c,1\nw,c,5\nw,d,2\nx,e,3\nx,b,3\nx,a,4\ny,a,1\ny,e,5\n"
+        ratings = read_ratings(self.write("ratings.csv", lines))
+        self.assertEqual(ratings.item_names, ["a", "b", "c", "d", "e"])
+        matrix = mock.Mock()
+        x_hat = np.array([9, -0.00004, -0.00003, 0.00004, 0.00002])
+        matrix.of_users = lambda rows: np.tile(x_hat, (len(rows), 1))
+        for top in (1, 3, 4, 9):
+            [(user, best)] = program.best_items(ratings, matrix, np.array([0]), top)
+            self.assertEqual(user, "u")
+            expected = [
+                ("b", "4.0000", "2"),
+                ("c", "3.0000", "2"),
+                ("e", "4.0000", "2"),
+                ("d", "2.0000", "1"),
+            ]
+            rows = [(item, "0.0000", mean, number) for item, mean, number in expected]
+            self.assertEqual(best, rows[:top])
+
     def test_one_tenth_is_enough_of_many_ratings(self):
         lines = [f"{u},{l},{(u * l) % 5 + 1}\n" for u in range(100) for l in range(101)]
         _, out, _ = self.call(self.write("ratings.csv", "".join(lines)), "--user", 0)
@@ -291,7 +312,7 @@ class Recommend(AnyProgram):
             ("--top: expected a whole number from 1, got 'x'", path, "--top", "x"),
             ("--top: expected a whole number from 1, got '0'", path, "--top", 0),
             ("--user: expected at least one argument", path, "--user"),
-            (user + ", ".join(self.users[:3]), path, "--user", "x", "--out", old),
+            (user + ", ".join(self.users[:3]) + "$", path, "--user", "x", "--out", old),
             (user, path, "--user", self.users[0], "x"),
             (
                 "--out: expected a file of its own, got .*ratings.csv, which holds",
