@@ -502,7 +502,7 @@ def listed(start):
 def matrix_advice(start):
     """How to make lines of a matrix of users and items."""
     first = start.lines[0]
-    separator = r"\s+" if start.separator == " " else start.separator
+    separator = r"r'\s+'" if start.separator == " " else repr(start.separator)
     option = "index_col=0"
     note = "swap user and item if a line holds an item's ratings"
     if all(is_rating(field) for field in first[1:]):  # of items that have numbers, or ratings
@@ -510,7 +510,7 @@ def matrix_advice(start):
             option = "header=None"
         note += "; header=None if there is no header, index_col=0 if each line begins with a name"
     program = (
-        f"import pandas; pandas.read_csv({str(start.path)!r}, sep={separator!r}, {option})"
+        f"import pandas; pandas.read_csv({str(start.path)!r}, sep={separator}, {option})"
         ".rename_axis('user').reset_index().melt('user', var_name='item', value_name='rating')"
         f".dropna().to_csv({start.path.stem + '-lines.csv'!r}, index=False)"
     )
