@@ -3,9 +3,9 @@
     python tools/benchmark.py [--data DIR] [--repeat N]
     python tools/benchmark.py --accuracy PATH [PATH ...] [--splits N]
 
-A figure of speed is the ratio of two things that are measured in turn, each the median of N
+A figure of speed is a ratio of two times that are measured in the same run, the median of N
 repetitions. --accuracy prints errors on hidden ratings instead, a column for each PATH and split;
-split 0 is the one of main.py's step 4. Both compare with scikit-learn and Surprise where these are
+split 0 is the one of main.py's step 4 and of recommend. It compares with Surprise where that is
 installed.
 """
 
@@ -15,12 +15,10 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
-import warnings
 from contextlib import suppress
 from functools import partial
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,14 +31,10 @@ import numpy as np
 
 import common
 import em
-import kmeans
-import naive_em
+from recommend import predict as recipe
+from recommend.ratings import read_ratings
 
-sklearn = None
 surprise = None
-with suppress(ImportError):
-    import sklearn.cluster
-    import sklearn.mixture
 with suppress(ImportError):
     import surprise
 
@@ -50,9 +44,7 @@ say = partial(print, file=sys.stderr, flush=True)  # what is being measured
 def main():
     parser = argparse.ArgumentParser(description="Measure the program's speed, or its accuracy.")
     parser.add_argument("--data", type=Path, default=ROOT, help="folder of the data files")
-    parser.add_argument(
-        "--repeat", type=program.whole_number(1, np.inf), default=7, help="repetitions (7)"
-    )
+    parser.add_argument("--repeat", type=int, default=7, help="repetitions (7)")
     parser.add_argument(
         "--accuracy",
         type=Path,
@@ -61,11 +53,10 @@ def main():
         help="folders with a netflix_incomplete.txt, or files of lines of user, item, rating: "
         "print errors on hidden ratings instead",
     )
-    parser.add_argument(
-        "--splits", type=program.whole_number(1, np.inf), default=1, help="how often to hide (1)"
-    )
+    parser.add_argument("--splits", type=int, default=1, help="how often to hide (1)")
     options = parser.parse_args()
-    warnings.simplefilter("ignore")  # scikit-learn's fits "did not converge": stopped on purpose
+    if options.repeat < 1 or options.splits < 1:
+        parser.error("--repeat, --splits: expected at least 1")
     try:
         if options.accuracy:
             print_accuracy(options.accuracy, options.splits)
@@ -78,131 +69,93 @@ def main():
 # Speed
 
 
+class Timed(np.ndarray):
+    """An array that adds up the time of matrix products; what is computed from it does so, too."""
+
+    seconds = 0.0  # of all matrix products
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **parameters):
+        bare = [untimed(value) for value in inputs]
+        for name, value in parameters.items():
+            if name == "out":
+                parameters[name] = tuple(untimed(array) for array in value)
+        start = perf_counter()
+        result = getattr(ufunc, method)(*bare, **parameters)
+        if ufunc is np.matmul:
+            Timed.seconds += perf_counter() - start
+        return result.view(Timed) if isinstance(result, np.ndarray) else result
+
+
+def untimed(value):
+    """A Timed as a plain array; anything else as it is."""
+    return value.view(np.ndarray) if isinstance(value, Timed) else value
+
+
 def print_speed(folder, repeat):
     """Print a table of ratios: of times, then of memory."""
-    data = program.read_data(folder)
-    rows = []  # (what, a call, the call that it is compared with)
+    X = program.read_data(folder).X
+    print(f"One BLAS thread; medians of {repeat}\n")
+    print("| what | seconds | over | ratio |\n|---|---|---|---|")
     for K in (1, 4, 12, 30):
-        start = common.init(data.X, K, 1)
-        bare = em_products(data.X, K, iterations(em, data.X, K))
-        rows.append(
-            (f"`em.run`, K = {K}, over its products", partial(em.run, data.X, *start), bare)
-        )
+        mixture, post = common.init(X, K, 1)
+        timed = mixture._replace(mu=mixture.mu.view(Timed))
+        call = partial(em.run, X, timed, post)
+        print_over_products(repeat, f"`em.run`, K = {K}", call)
     for K in (4, 12):
-        bare = predict_products(data.X, K)
-        what = f"`em.predict`, K = {K}, over its products"
-        rows.append((what, partial(em.predict, data.X, K), bare))
-    if sklearn:
-        rows += sklearn_rows(data.toy, K=4)
-    what = "`python main.py` over its 30 fits of step 3 in a row"
-    rows.append((what, partial(run_main, folder.resolve()), partial(run_fits, data.X)))
+        call = partial(fit_timed, X, K)
+        print_over_products(repeat, f"`predict`, K = {K}", call)
+    main_seconds = []
+    fits_seconds = []
+    for _ in range(repeat):
+        main_seconds.append(seconds_of(partial(run_main, folder.resolve())))
+        fits_seconds.append(seconds_of(partial(run_fits, X)))
+    print_row("`main.py`", main_seconds, "its 30 fits of step 3 in a row", fits_seconds)
+    if recipe.has_scipy():
+        for percent in (1, 3, 6, 10, 20):
+            sparse_seconds, full_seconds = sparse_and_full(percent / 100)
+            what = f"a sparse `fit`, {percent} % of 2000 x 2000 given"
+            print_row(what, [sparse_seconds], "a full one", [full_seconds])
 
-    print(f"{program.workers(data.X, 1)} workers, one BLAS thread each; medians of {repeat}\n")
-    print("| what | ratio |\n|---|---|")
-    for what, call, compared in rows:
-        say(f"{what} ...")
-        seconds, bare = in_turn(repeat, call, compared)
-        print(f"| {what} ({seconds:.3g} s) | {seconds / bare:.2f} |", flush=True)
     draw = np.random.RandomState(0)
-    X = draw.randint(1, 6, (3000, 2000)) * (draw.rand(3000, 2000) < 0.3) * 1.0
-    for what, call in [
-        ("`em.run`, K = 12", partial(em.run, X, *common.init(X, 12, 1))),
-        ("`em.predict`, K = 12", partial(em.predict, X, 12)),
-    ]:
-        say(f"memory of {what} ...")
-        ratio = peak_memory(call) / X.nbytes
-        print(f"| memory of {what}, beside X of 3000 x 2000, over X | {ratio:.2f} |", flush=True)
+    X = draw.randint(1, 6, (3000, 2000)) * (draw.rand(3000, 2000) < 0.78) * 1.0
+    print("\n| peak memory beside X of 3000 x 2000 | over X |\n|---|---|")
+    for K in (4, 12):
+        for name, call in [
+            ("em.run", partial(em.run, X, *common.init(X, K, 1))),
+            ("predict", partial(recipe.predict, X, K)),
+        ]:
+            ratio = peak_memory(call) / X.nbytes
+            print(f"| `{name}`, K = {K} | {ratio:.2f} |", flush=True)
 
 
-def in_turn(repeat, *calls):
-    """Median seconds of each call, in turn, after a round that does not count."""
+def print_row(what, seconds, compared, other_seconds):
+    """Print a row of times: the median of the first, and of its ratio to the second."""
+    ratio = np.median(np.divide(seconds, other_seconds))
+    print(f"| {what} | {np.median(seconds):.3g} | {compared} | {ratio:.2f} |", flush=True)
+
+
+def print_over_products(repeat, what, call):
+    """Print the time of a call on Timed arrays over that of its matrix products."""
     seconds = []
-    for _ in range(repeat + 1):
-        stamps = [perf_counter()]
-        for call in calls:
-            call()
-            stamps.append(perf_counter())
-        seconds.append(np.diff(stamps))
-    return np.median(seconds[1:], axis=0)
+    of_products = []
+    for _ in range(repeat):
+        Timed.seconds = 0.0
+        seconds.append(seconds_of(call))
+        of_products.append(Timed.seconds)
+    print_row(what, seconds, "its matrix products", of_products)
 
 
-def peak_memory(call):
-    """The most bytes that a call holds at a time."""
-    tracemalloc.start()
+def seconds_of(call):
+    """The seconds that a call takes."""
+    start = perf_counter()
     call()
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    return peak
+    return perf_counter() - start
 
 
-def iterations(model, X, K):
-    """How many iterations model.run takes from seed 1."""
-    with mock.patch.object(model, "estep", wraps=model.estep) as estep:
-        model.run(X, *common.init(X, K, 1))
-    return estep.call_count
-
-
-def em_products(X, K, number):
-    """A call of the matrix products of so many iterations of em.run, and of nothing else."""
-    rated = (X != 0).astype(float)
-    (mu, _, _), post, _ = em.run(X, *common.init(X, K, 1))  # very small numbers take longer
-
-    def call():
-        for _ in range(number):
-            np.matmul(mu, X.T)
-            np.matmul(mu**2, rated.T)
-            np.matmul(post.T, X)
-            np.matmul(post.T, rated)
-
-    return call
-
-
-def predict_products(X, K):
-    """A call of the matrix products of em.predict with its ten seeds, and of nothing else."""
-    rated = (X != 0).astype(float)
-
-    def call():
-        for values, mask in [(X, rated), (X.T, rated.T)]:
-            for rounds, n_types, masked in [(8, 10 * K, True), (2, 240, False), (2, 240, True)]:
-                mu = np.full((n_types, values.shape[1]), 0.1)
-                post = np.full((n_types, len(values)), 0.1)
-                for _ in range(rounds):
-                    for _ in range(3):  # E-steps
-                        np.matmul(mu, values.T)
-                        if masked:
-                            np.matmul(mu**2, mask.T)
-                    for _ in range(2):  # M-steps
-                        np.matmul(post, values)
-                        if masked:
-                            np.matmul(post, mask)
-                    np.matmul(post, values)  # the types' means of the residuals
-                    np.matmul(post, mask)
-                    np.matmul(post.T, mu)  # what they predict
-
-    return call
-
-
-def sklearn_rows(X, K):
-    """Rows of whole fits beside scikit-learn's, of as many iterations from the same start."""
-    mixture, post = common.init(X, K, 1)
-    gaussians = sklearn.mixture.GaussianMixture(
-        K,
-        covariance_type="spherical",
-        tol=0,
-        reg_covar=0,
-        max_iter=iterations(naive_em, X, K),
-        means_init=mixture.mu,
-        precisions_init=1 / mixture.var,
-        weights_init=mixture.p,
-    )
-    clusters = sklearn.cluster.KMeans(
-        K, init=mixture.mu, n_init=1, max_iter=iterations(kmeans, X, K), tol=0, algorithm="lloyd"
-    )
-    rows = []
-    for model, theirs in [(naive_em, gaussians), (kmeans, clusters)]:
-        what = f"`{model.__name__}.run` over scikit-learn's `{type(theirs).__name__}`, toy data"
-        rows.append((what, partial(model.run, X, mixture, post), partial(theirs.fit, X)))
-    return rows
+def fit_timed(X, K):
+    """What predict does, on Timed arrays."""
+    delta = (X != 0).astype(float)
+    recipe.fit(recipe.Full(X.view(Timed), delta.view(Timed)), K)
 
 
 def run_main(folder):
@@ -220,6 +173,30 @@ def run_fits(X):
             em.run(X, *common.init(X, K, seed))
 
 
+def sparse_and_full(share):
+    """The seconds of processor time of a Sparse and of a Full with such a share of ratings."""
+    draw = np.random.RandomState(0)
+    users, items = np.nonzero(draw.rand(2000, 2000) < share)
+    values = draw.randint(1, 6, len(users)) * 1.0
+    found = []
+    for sparse_below in (1, 0):
+        with mock.patch.object(recipe, "SPARSE_BELOW", sparse_below):
+            matrix = recipe.matrix_of(users, items, values, (2000, 2000))
+        start = process_time()
+        recipe.fit(matrix)
+        found.append(process_time() - start)
+    return found
+
+
+def peak_memory(call):
+    """The most bytes that a call holds at a time."""
+    tracemalloc.start()
+    call()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
 # Errors on hidden ratings
 
 
@@ -228,51 +205,75 @@ def print_accuracy(paths, splits):
     names = []
     columns = []
     for path in paths:
-        data = program.read_data(path) if path.is_dir() else program.read_ratings(path)
+        if path.is_dir():
+            X = program.read_data(path).X
+            users, items = np.nonzero(X)
+            values = X[users, items]
+        else:
+            users, items, values = read_ratings(path)[:3]
         for split in range(splits):
             say(f"errors on {path}, split {split} ...")
             name = path.resolve().name
             names.append(name if splits == 1 else f"{name}, split {split}")
-            columns.append(errors(data.X, split))
+            columns.append(errors(users, items, values, split))
     print(f"| RMSE over hidden ratings | {' | '.join(names)} |")
     print("|---|" + "---|" * len(columns))
     for way in columns[0]:
         print(f"| {way} | {' | '.join(column[way] for column in columns)} |")
 
 
-def errors(X, split):
-    """{way to predict: its error on the tenth of the ratings of X that a split hides}."""
-    tenths = program.hidden_tenths(X, split)
-    if not tenths:
+def errors(users, items, values, split):
+    """{way to predict: its error on the tenth of the ratings that a split hides}."""
+    hidden = recipe.hidden_tenths(len(values), split=split)[0]
+    if not len(hidden):
         raise ValueError("expected at least 10 ratings, to hide a tenth of them")
-    hidden = tenths[0]
+    shape = (users.max() + 1, items.max() + 1)
+
+    def predicted(K=4, seeds=range(15), views=recipe.VIEWS):
+        matrix = recipe.matrix_of(users, items, values, shape, hidden)
+        with mock.patch.object(recipe, "VIEWS", views):
+            recipe.fit(matrix, K, seeds)
+        return matrix.at(users[hidden], items[hidden])
+
     guesses = {
-        "mean of all ratings": program.mean_rating(X, hidden),
-        "averages of users and items": program.averages(X, hidden),
+        "mean of all ratings": recipe.mean_rating(values, hidden),
+        "averages of users and items": recipe.averages(users, items, values, hidden),
+        "the course's `em.fill_matrix`, K = 4": filled(users, items, values, shape, hidden),
+        "`predict`": predicted(),
     }
-    with ThreadPool(1) as pool:
-        for K, guess in program.fill_hidden(pool, X, [hidden], [4], program.SEEDS):
-            guesses[f"the course's `em.fill_matrix`, K = {K}"] = guess
-    if hasattr(em, "predict"):  # a student's em.py has none
-        say("em.predict ...")
-        guesses["`em.predict`"] = program.predict_hidden(X, hidden)
+    for K in (1, 8, 12):
+        guesses[f"`predict`, K = {K}"] = predicted(K)
+    guesses["its averages alone"] = predicted(views=[])
+    guesses["... and its seven rounds"] = predicted(views=recipe.VIEWS[:7])
+    guesses["`predict` with one seed"] = predicted(seeds=[0])
     if surprise:
-        guesses |= surprise_guesses(X, hidden)
-    return {way: error(guess, X.flat[hidden]) for way, guess in guesses.items()}
+        guesses |= surprise_guesses(users, items, values, hidden)
+    truth = values[hidden]
+    return {
+        way: "-" if guess is None else f"{recipe.error(guess, truth)[0]:.4f}"
+        for way, guess in guesses.items()
+    }
 
 
-def error(guess, truth):
-    return "-" if guess is None else f"{common.rmse(guess, truth):.3f}"
+def filled(users, items, values, shape, hidden):
+    """What em.fill_matrix makes of hidden ratings, by the best of five seeds at K = 4."""
+    X = np.zeros(shape)
+    X[users, items] = values
+    X[users[hidden], items[hidden]] = 0
+    fits = [em.run(X, *common.init(X, 4, seed)) for seed in program.SEEDS]
+    best, _, _ = max(fits, key=lambda fit: fit[2])
+    return em.fill_matrix(X, best)[users[hidden], items[hidden]]
 
 
-def surprise_guesses(X, hidden):
+def surprise_guesses(users, items, values, hidden):
     """{algorithm of Surprise: its predictions by its defaults}; None where it takes hours."""
-    scale = (X[X != 0].min(), X.max())
-    left = program.without(X, hidden)
-    ratings = [(u, l, X[u, l], None) for u, l in np.argwhere(left).tolist()]
-    trainset = surprise.Dataset(surprise.Reader(rating_scale=scale)).construct_trainset(ratings)
-    users, items = np.unravel_index(hidden, X.shape)
-    testset = list(zip(users.tolist(), items.tolist(), X.flat[hidden].tolist()))
+    reader = surprise.Reader(rating_scale=(values.min(), values.max()))
+    ratings = list(zip(users.tolist(), items.tolist(), values.tolist()))
+    is_hidden = np.zeros(len(values), dtype=bool)
+    is_hidden[hidden] = True
+    left = [(*ratings[i], None) for i in np.flatnonzero(~is_hidden)]
+    trainset = surprise.Dataset(reader).construct_trainset(left)
+    testset = [ratings[i] for i in hidden]
     by_items = {"name": "pearson_baseline", "user_based": False}
     guesses = {}
     for name, algorithm in [
@@ -284,7 +285,7 @@ def surprise_guesses(X, hidden):
     ]:
         say(f"Surprise's {name} ...")
         guesses[f"Surprise's {name}"] = None
-        if name != "SVD++" or len(ratings) < 300_000:
+        if name != "SVD++" or len(left) < 300_000:
             predictions = algorithm.fit(trainset).test(testset)
             guesses[f"Surprise's {name}"] = np.array([guess.est for guess in predictions])
     return guesses
