@@ -70,6 +70,7 @@ class Pictures(Program):
             self.assertEqual(titles(figure), expected)
             for ax, price in zip(figure.axes[:2], (0, 10)):
                 *dots, line = curves(ax)
+                self.assertEqual(len(dots), len(scores))
                 for K, (x, y, colour, marker) in zip(scores, dots):
                     self.assertEqual((x, colour, marker), ([K, K], main.GREY, "o"))
                     assert_allclose(y, np.array(scores[K]) - price * K)
