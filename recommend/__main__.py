@@ -200,7 +200,9 @@ def check_out(path, file):
             raise ValueError(f"--out: expected a file of its own, got {path}, which holds ratings")
     except FileNotFoundError:  # a new file is fine, in a folder that is there
         if not os.path.isdir(folder):
-            raise ValueError(f"--out: expected a file in a folder, got {path}") from None
+            raise ValueError(
+                f"--out: expected a file in a folder that is there, got {path}"
+            ) from None
     except OSError as problem:
         raise ValueError(f"--out: cannot write {path}: {problem.strerror}") from None
 
@@ -213,7 +215,10 @@ def find_users(ratings, names):
     for name in names:
         if name not in numbers:
             first = ", ".join(ratings.user_names[:3])
-            raise ValueError(f"--user: no user is called {name!r}: the first are {first}")
+            raise ValueError(
+                f"--user: no user is called {name!r}: the first are {first} (users without a "
+                "rating are left out)"
+            )
     return np.unique([numbers[name] for name in names])
 
 
@@ -232,8 +237,8 @@ def show_errors(ratings):
     tenths = hidden_tenths(len(values), min(10, math.ceil(HIDDEN / size)))
     truth = values[np.concatenate(tenths)]
     one_by_one = ", a tenth at a time" if len(tenths) > 1 else ""
-    show(f"\n{len(truth)} of the {len(values)} ratings are hidden, and predicted")
-    show(f"from the others{one_by_one}. RMSE: over these hidden ratings alone")
+    show(f"\n{len(truth)} of the {len(values)} ratings are hidden{one_by_one}, and predicted")
+    show("from the others. RMSE: over these hidden ratings alone")
     ways = {
         "mean of all ratings": lambda tenth: mean_rating(values, tenth),
         "averages of users and items": lambda tenth: averages(users, items, values, tenth),

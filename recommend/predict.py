@@ -57,7 +57,8 @@ def predict(X: np.ndarray, K: int = 4, seeds: Iterable[int] = range(15)) -> np.n
     """Predict every missing rating of a matrix.
 
     Args:
-        X: (n, d) ratings on any scale, 0 where missing
+        X: (n, d) ratings on any scale, 0 where missing; where a rating may be 0, add a constant to
+            all of them, and take it off X_pred again
         K: the types of a mixture in the seven rounds on residuals, at least 1; it matters little
         seeds: whole numbers from 0 to 2**32 - 1, at least one; each draws the rows from which its
             mixtures start
@@ -275,8 +276,13 @@ def matrix_of(
         hidden: positions of ratings to leave out; which of the two it is hangs on all ratings
 
     Raises:
-        ValueError: the matrix is too large for a Full; the message says what to do
+        ValueError: a number lies outside the shape, a rating is not finite, a pair stands twice, or
+            the matrix is too large for a Full; the message says what to do
     """
+    users = np.asarray(users)
+    items = np.asarray(items)
+    values = np.asarray(values, dtype=float)
+    check_given(users, items, values, shape)
     n, d = shape
     left = np.ones(len(values), dtype=bool)
     left[np.asarray(hidden, dtype=int)] = False
@@ -294,6 +300,15 @@ def matrix_of(
     delta = np.zeros(shape)
     delta[users[left], items[left]] = 1
     return Full(X, delta)
+
+
+def check_given(users, items, values, shape):
+    """Raise a ValueError where these are no ratings, see matrix_of."""
+    pairs = np.ravel_multi_index((users, items), shape)  # a ValueError outside the shape
+    if not np.isfinite(values).all():
+        raise ValueError("values: expected finite numbers")
+    if len(np.unique(pairs)) < len(pairs):
+        raise ValueError("users, items: expected no pair twice")
 
 
 def has_scipy():
@@ -343,7 +358,7 @@ class Full:
         return np.clip(self.x_hat[users, items], *self.range)
 
     def of_users(self, rows):
-        """(len(rows), d): the predictions of some users for all items, in the same range."""
+        """(len(rows), d): the predictions of some users for all items, given ones among them."""
         return np.clip(self.x_hat[rows], *self.range)
 
 
@@ -479,9 +494,9 @@ def averages(users, items, values, hidden):
     """
     u = np.delete(users, hidden)
     l = np.delete(items, hidden)
-    residuals = np.delete(values, hidden)
-    mean = residuals.mean()
-    residuals -= mean
+    left = np.delete(values, hidden)
+    mean = left.mean()
+    residuals = left - mean
     b_item = pulled_averages(l, residuals, items.max() + 1, 10)
     residuals -= b_item[l]
     b_user = pulled_averages(u, residuals, users.max() + 1, 15)

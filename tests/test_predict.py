@@ -267,6 +267,16 @@ class Recipe(Ours):
             with self.assertRaisesRegex(ValueError, words):
                 kind(20, 50, 100)
 
+    def test_which_ratings_are_refused(self):
+        for users, items, values, words in [
+            ([0, 1, 0], [0, 1, 0], [1, 2, 3], "no pair twice"),
+            ([0, 1, -1], [0, 1, 1], [1, 2, 3], "invalid entry"),
+            ([0, 1, 1], [0, 1, 2], [1, 2, 3], "invalid entry"),
+            ([0, 1, 1], [0, 1, 0], [1, 2, np.nan], "expected finite numbers"),
+        ]:
+            with self.assertRaisesRegex(ValueError, words):
+                matrix_of(users, items, values, (2, 2))
+
     def test_hidden_ratings_are_not_seen(self):
         for missing in (0.3, 0.95):
             X = ratings(1, 40, 30, missing)
@@ -302,7 +312,7 @@ class Evaluation(Ours):
         X[19] = 0
         X[3, 7] = 4  # the last item and the last user have one rating, which is hidden
         X[19, 0] = 2
-        users, items, values = lists(X, X != 0)
+        users, items, values = lists(X.astype(int), X != 0)
         last_ones = np.flatnonzero((users == 19) | (items == 7))
         hidden = np.array([5, *last_ones, 0, 33])
         left = X.copy()

@@ -167,10 +167,8 @@ class Recommend(AnyProgram):
                     x_hat = X_pred[self.users.index(u), self.items.index(l)]
                     guesses["predict"].append(x_hat)
                     truth.append(given[u, l])
-            said = (
-                f"\n\n{9 * size} of the {len(pairs)} ratings are hidden, and predicted\nfrom the "
-            )
-            said += "others, a tenth at a time. RMSE: over these hidden ratings alone\n"
+            said = f"\n\n{9 * size} of the {len(pairs)} ratings are hidden, a tenth at a time, and "
+            said += "predicted\nfrom the others. RMSE: over these hidden ratings alone\n"
             for name, guess in guesses.items():
                 rmse = math.sqrt(mean([(g - t) ** 2 for g, t in zip(guess, truth)]))
                 said += f"{name:28}{rmse:10.{digits}f}\n"
@@ -312,7 +310,14 @@ class Recommend(AnyProgram):
             ("--top: expected a whole number from 1, got 'x'", path, "--top", "x"),
             ("--top: expected a whole number from 1, got '0'", path, "--top", 0),
             ("--user: expected at least one argument", path, "--user"),
-            (user + ", ".join(self.users[:3]) + "$", path, "--user", "x", "--out", old),
+            (
+                user + ", ".join(self.users[:3]) + " .users without",
+                path,
+                "--user",
+                "x",
+                "--out",
+                old,
+            ),
             (user, path, "--user", self.users[0], "x"),
             (
                 "--out: expected a file of its own, got .*ratings.csv, which holds",
