@@ -400,7 +400,7 @@ def read_matrix(path, ratings=False):
         words = line.split("#")[0].split()
         if not words:
             continue
-        row = np.array([to_number(word) for word in words])
+        row = to_numbers(words)
         if ratings:
             row[np.isnan(row)] = 0
             allowed = (row >= 0) & (row <= LARGEST_RATING)
@@ -444,9 +444,23 @@ def read_text(path):
         raise ValueError(f"{path}, line {line}: expected numbers as text in UTF-8") from None
 
 
+def to_numbers(words):
+    """The numbers that words stand for; infinity, which no file may hold, for a word that is none.
+
+    Python reads 1_0 as 10: here it is none.
+    """
+    try:
+        numbers = np.array(words, dtype=float)  # twice as fast as a word at a time
+        if "_" not in "".join(words):
+            return numbers
+    except ValueError:
+        pass
+    return np.array([to_number(word) for word in words])
+
+
 def to_number(word):
-    """The number that a word stands for; infinity, which no file may hold, if it is none."""
-    if "_" in word:  # Python reads 1_0 as 10
+    """The number that a word stands for; infinity if it is none."""
+    if "_" in word:
         return math.inf
     try:
         return float(word)
