@@ -63,9 +63,9 @@ SEEDS = [0, 1, 2, 3, 4]  # the seeds of the fits
 TOY_K = [1, 2, 3, 4]  # the numbers of components to try
 NETFLIX_K = [1, 2, 3, 4, 8, 12]  # the numbers of user types to try
 BIC_IN_WORDS = "BIC: log-likelihood - (number of parameters / 2) log n; larger is better"
-LARGEST_RATING = 1e6  # em's steps are exact enough up to here
+LARGEST_RATING = 1e6  # em's distances lose too many digits of larger ones
 MIN_VARIANCE = 0.25  # em.mstep's, in squared stars
-SAME_OPTIMUM = 0.001  # of the best seed's rise: seeds that end closer to it have found the same
+SAME_OPTIMUM = 0.001  # a seed within this share of the best seed's rise has found its optimum
 
 BLUE = "#0072B2"  # from Okabe and Ito's palette, which colour-blind readers can tell apart
 ORANGE = "#E69F00"
@@ -90,8 +90,8 @@ def main():
     hidden = hidden_tenths(np.count_nonzero(data.X))[0]
     left = without(data.X, hidden)
     with ThreadPool(workers()) as pool:
-        # All fits are queued now, in the order in which they are shown, so that no core is idle
-        # while a picture is drawn. predict takes longest, and comes before EM's fits.
+        # All fits are queued now, so that no core is idle while a picture is drawn; predict, which
+        # takes longest, before EM's.
         kmeans_sweep = sweep(pool, kmeans, data.toy, toy_Ks, seeds)
         naive_em_sweep = sweep(pool, naive_em, data.toy, toy_Ks, seeds)
         predicted = pool.apply_async(predict, [left])
@@ -326,6 +326,8 @@ def whole_number(least, most):
 
 def usable(option, typed, default, X):
     """The K to try on the rows of X: those typed, or those of the default that are possible."""
+    if X is None and typed:
+        raise ValueError(f"{option}: expected a toy_data.txt in the folder of --data, found none")
     if X is None:
         return []
     n = len(X)

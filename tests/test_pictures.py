@@ -22,7 +22,7 @@ def seen(figure):
 
 
 def curves(ax):
-    """[(x, y, colour, marker)] of the lines of axes that are drawn so that one sees them."""
+    """[(x, y, colour, marker)] of the lines of axes that have markers."""
     found = []
     for line in ax.lines:
         if line.get_marker() not in ("None", None) and line.get_markersize() >= 3:

@@ -221,8 +221,6 @@ class Recipe(Ours):
         X = ratings(0)
         X.flags.writeable = False  # who changes it raises an error
         self.assertFalse(np.shares_memory(predict(X, 2, [0]), X))
-        for array in (*lists(X, X != 0), *lists(ratings(0, missing=0.9), X != 0)):
-            array.flags.writeable = False
         for missing in (0.3, 0.95):
             X = ratings(0, 40, 30, missing)
             given = lists(X, X != 0)

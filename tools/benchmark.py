@@ -38,7 +38,7 @@ surprise = None
 with suppress(ImportError):
     import surprise
 
-say = partial(print, file=sys.stderr, flush=True)  # what is being measured
+say = partial(print, file=sys.stderr, flush=True)  # progress
 
 
 def main():

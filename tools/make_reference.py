@@ -83,7 +83,7 @@ def main():
         "--data", type=Path, help="folder of test_incomplete.txt, test_complete.txt"
     )
     parser.add_argument(
-        "--out", type=Path, help="file to write (default: test_solutions.txt beside main.py)"
+        "--out", type=Path, help="file to write (default: test_solutions.txt beside the two)"
     )
     parser.add_argument("--check", action="store_true", help="compare that file, write nothing")
     options = parser.parse_args()
