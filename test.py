@@ -1,17 +1,18 @@
 """Judge the course's four modules, which may be a student's.
 
-    python test.py Em            judges em.py alone; so do Kmeans, NaiveEm and Common
-    python test.py               judges all four
+    python test.py ~/netflix         judges those that lie in that folder
+    python test.py ~/netflix/em.py   judges em.py alone
+    python test.py Em                judges the em.py beside test.py; without a name, all four
 
 FAIL is what the course determines: on data like its own (points in the plane, more of them than
 components; ratings from 1 to 5 of up to 1,200 movies, every user has rated something), with its
 arguments, to 1e-6. What is right there and would break elsewhere is a note, which changes neither
 the verdict nor the exit status. How a module is judged stands in judge/judge.py; what is expected
-comes from judge/exact.py (plain Python, 50 digits) or from paper. Our own tests are in tests/.
+comes from judge/exact.py (plain Python, 50 digits), from test_solutions.txt or from paper. Our own
+tests are in tests/.
 """
 
 import argparse
-import contextlib
 import math
 import os
 import sys
@@ -40,6 +41,7 @@ sys.path.insert(0, str(HERE))
 try:
     import numpy as np
 
+    from judge import mistakes, places, reference
     from judge.exact import (
         exact_estep,
         exact_fill_matrix,
@@ -64,6 +66,7 @@ class Published(Judge):
     """What the four have in common: the figures that the course published."""
 
     data = None  # the folder of --data
+    reference = None  # what test_solutions.txt says, as reference.read gives it
 
     def course_data(self, name):
         """A matrix of the course's own, in the folder of --data."""
@@ -71,6 +74,14 @@ class Published(Judge):
         if self.data is None or not (self.data / name).is_file():
             self.skipTest("--data DIR, a folder of the course's own files")
         return np.loadtxt(self.data / name)
+
+    def check_reference(self, function, got):
+        """What a function makes of test_incomplete.txt stands in test_solutions.txt, to 1e-6."""
+        full = f"{self.name}.{function}"
+        for part, expected in self.reference.outputs[full].items():
+            if off_by(got[part], expected) > 1e-6:
+                words = self.entry(part, got[part], expected)
+                self.wrong(full, f"{full}, on test_incomplete.txt: {words}")
 
     def check_published(self, function, what, got, figure):
         """A published figure, to the last of its four decimals."""
@@ -361,6 +372,16 @@ class Common(Published):
             expected = {"bic": -100 - P / 2 * math.log(12)}
             self.check("bic", [X, mixture_for(X, K, 0), -100.0], expected)
 
+    def test_reference_outputs(self):
+        """The numbers of test_solutions.txt that are common.py's."""
+        X = self.reference.X
+        K = self.reference.K
+        self.check_reference("init", self.call("init", X, K, 0))
+        right = mistakes.made("em", {})
+        mixture, _, _ = right["run"](X, *start(X, K, 0))
+        X_pred = right["fill_matrix"](X, mixture)
+        self.check_reference("rmse", self.call("rmse", self.reference.X_gold, X_pred))
+
     def test_published(self):
         X = self.course_data("toy_data.txt")
         for K, ll, bic in [(1, -1307.2234, -1315.5056), (3, -1138.8909, -1169.2589)]:
@@ -443,37 +464,17 @@ class Em(EmModel):
             self.check("fill_matrix", [X, mixture], exact_fill_matrix(X, mixture))
 
     def test_reference_outputs(self):
-        """The numbers of test_solutions.txt, in its order."""
+        """The numbers of test_solutions.txt that are em.py's, in its order."""
         self.wait_for("em.estep", "em.mstep", "em.run", "em.fill_matrix")
-        blocks = read_solutions((self.data or HERE) / "test_solutions.txt")
-        X = blocks[0][1]
-        K = int(blocks[1][1][0])
-        mixture, post = start(X, K, 0)  # the next three blocks
+        X = self.reference.X
+        mixture, post = start(X, self.reference.K, 0)
         first = self.call("estep", X, mixture)
-        second = self.call("mstep", X, first["post"], mixture)
+        self.check_reference("estep", first)
+        self.check_reference("mstep", self.call("mstep", X, first["post"], mixture))
         run = self.call("run", X, mixture, post)
+        self.check_reference("run", run)
         last = Mixture(run["mu"], run["var"], run["p"])
-        filled = self.call("fill_matrix", X, last)
-        steps = [
-            ("estep", first, ["post", "ll"]),
-            ("mstep", second, ["mu", "var", "p"]),
-            ("run", run, ["mu", "var", "p", "post", "ll"]),
-            ("fill_matrix", filled, ["X_pred"]),
-        ]
-        wanted = iter([block for block in blocks[5:] if block[0] != "X_gold"])
-        for function, got, parts in steps:
-            for part in parts:
-                label, block = next(wanted)
-                if label.lower() != part.lower():
-                    self.fail(f"test_solutions.txt: expected {part}, found {label}")
-                value = got[part]
-                if np.size(value) != block.size:
-                    words = f"{part} has shape {np.shape(value)}, not {block.size} numbers"
-                elif off_by(value, block.reshape(np.shape(value))) > 1e-6:
-                    words = self.entry(part, value, block.reshape(np.shape(value)))
-                else:
-                    continue
-                self.wrong(f"em.{function}", f"em.{function}, on test_incomplete.txt: {words}")
+        self.check_reference("fill_matrix", self.call("fill_matrix", X, last))
 
     def test_published(self):
         X = self.course_data("netflix_incomplete.txt")
@@ -529,26 +530,6 @@ class Em(EmModel):
         self.note_unless(words, "mstep", [X, post, mixture], expected)
 
 
-def read_solutions(path):
-    """[(label, array)] of test_solutions.txt; X is a matrix, the others are flat."""
-    blocks = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        label, colon, rest = line.rpartition(":")
-        if colon:
-            blocks.append((label, []))
-        with contextlib.suppress(ValueError):  # a heading
-            row = [float(word) for word in rest.replace("[", " ").replace("]", " ").split()]
-            if row:
-                blocks[-1][1].append(row)
-    found = []
-    for label, rows in blocks:
-        if label == "X":
-            found.append((label, np.array(rows)))
-        elif rows:
-            found.append((label, np.array([number for row in rows for number in row])))
-    return found
-
-
 COURSE = [Kmeans, NaiveEm, Common, Em]
 
 
@@ -556,8 +537,8 @@ COURSE = [Kmeans, NaiveEm, Common, Em]
 
 
 def tests_of(name):
-    """The tests that a name on the command line asks for: Em, em.py and em mean the same."""
-    first, _, method = name.removesuffix(".py").partition(".")
+    """The tests that a name on the command line asks for: Em and em mean the same."""
+    first, _, method = name.partition(".")
     for case in COURSE:
         if case.__name__.lower() == first.lower().replace("_", ""):
             tests = [key for key in vars(case) if key.startswith("test")]  # in their order
@@ -566,17 +547,57 @@ def tests_of(name):
             if not method:
                 return [case(test) for test in tests]
     expected = ", ".join(case.__name__ for case in COURSE)
+    if name.endswith(".py"):
+        leave(f"there is no file {name!r}: expected a path, or one of {expected}, or Em.test_run")
     leave(f"there is no test {name!r}: expected one of {expected}, or Em.test_run")
+
+
+def asked_for(words):
+    """The tests that the words of the command line ask for, and the Place of the paths, or None.
+
+    Where names are among the words, a test of a module that no path is of is refused.
+    """
+    words = [os.path.expanduser(word) for word in words]
+    paths = [word for word in words if places.is_path(word)]
+    names = [word for word in words if not places.is_path(word)]
+    tests = []
+    for name in names or [case.__name__ for case in COURSE]:
+        tests += tests_of(name)
+    if not paths:
+        return tests, None
+    try:
+        place = places.place_of(paths)
+    except ValueError as error:
+        leave(str(error))
+    for test in tests:
+        if names and test.name not in place.modules + place.missing:
+            leave(f"a test of {test.name}.py is named: expected its path, too")
+    return tests, place
+
+
+def tests_there(tests, place):
+    """Those of the tests whose module lies in a Place; print which files these are."""
+    asked = [name for name in places.MODULES if any(test.name == name for test in tests)]
+    found = [name for name in asked if name in place.modules]
+    lacking = [name for name in asked if name in place.missing]
+    if not found:
+        leave(f"not judged: no {lacking[0]}.py in {place.folder}")
+    files = ", ".join(f"{name}.py" for name in found)
+    print(f"Judged: {files} in {place.folder}")
+    for name in lacking:
+        print(f"not judged: no {name}.py in {place.folder}")
+    return [test for test in tests if test.name in found]
 
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(
-        description="Judge the course's modules: Kmeans, NaiveEm, Common and Em. Without a name, "
-        "all four.",
-        epilog="examples: python test.py Em; python test.py naive_em.py --data FOLDER",
+        description="Judge the course's modules: kmeans.py, naive_em.py, common.py and em.py.",
+        epilog="examples: python test.py ~/netflix; python test.py ~/netflix/em.py; "
+        "python test.py ~/netflix Em.test_run --data FOLDER",
     )
-    help_names = "Kmeans, NaiveEm, Common or Em; also em.py, or one test of it: Em.test_run"
-    parser.add_argument("names", nargs="*", metavar="NAME", help=help_names)
+    help_words = "the folder in which your modules lie, or one of these files; or Kmeans, NaiveEm, "
+    help_words += "Common, Em, or one test, Em.test_run, of those beside test.py, or in that folder"
+    parser.add_argument("words", nargs="*", metavar="PATH or NAME", help=help_words)
     help_data = "the course's own files: check the published figures, too"
     parser.add_argument("--data", type=Path, metavar="DIR", help=help_data)
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for every test")
@@ -584,26 +605,42 @@ def main(arguments=None):
     parser.error = leave
     options = parser.parse_intermixed_args(arguments)
 
-    if not ((options.data or HERE) / "test_solutions.txt").is_file():
+    data = (options.data or HERE).resolve()
+    if not (data / "test_solutions.txt").is_file():
         leave(f"expected a folder with test_solutions.txt (--data), got {options.data or HERE}")
-    tests = []
-    for name in options.names or [case.__name__ for case in COURSE]:
-        tests += tests_of(name)
-    if options.data:
-        print("The published figures take seconds with matrix products, and minutes with loops.")
-
-    Published.data = options.data
-    Judge.failed.clear()
-    Judge.notes.clear()
+    tests, place = asked_for(options.words)
+    Judge.folder = HERE
+    if place:
+        tests = tests_there(tests, place)
+        places.prepare(place.folder)
+        Judge.folder = place.folder
     verdict = Verdict(options.verbose)
     verdict.failfast = options.failfast
+    if any(test.name in ("common", "em") for test in tests):
+        try:
+            Published.reference = reference.read(data)
+        except (OSError, ValueError) as error:
+            leave(str(error))
+        for words in Published.reference.problems:
+            verdict.wrong.append(("", words))
+    if options.data:
+        print("The published figures take seconds with matrix products, and minutes with loops.")
+    Published.data = data if options.data else None
+    Judge.failed.clear()
+    Judge.notes.clear()
+    Judge.unjudged.clear()
     with np.errstate(all="ignore"):  # of what a student's function returned, nan say
         unittest.TestSuite(tests).run(verdict)
     verdict.tell()
-    sys.exit(1 if verdict.wrong else 0)
+    for words in Judge.unjudged.values():
+        print(f"test.py: {words}", file=sys.stderr)
+    if verdict.wrong:
+        sys.exit(1)
+    sys.exit(2 if Judge.unjudged else 0)
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name may be in any alphabet
     try:
         main()
     except KeyboardInterrupt:

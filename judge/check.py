@@ -156,8 +156,6 @@ it waits for input: take it out
     old = -np.inf => old = -np.inf; import pdb; pdb.set_trace()
 write from common import
     from common import => from src.common import
-it needs scipy, which is missing
-    => import sys; sys.modules["scipy"] = None; import scipy
 NumPy no longer has np.asscalar: write x.item()
     ll = row.sum() => ll = np.asscalar(row.sum())
 NumPy 2 takes no array for a number

@@ -26,9 +26,11 @@ import numpy as np
 
 from judge import mistakes
 from judge.mistakes import Mixture
+from judge.places import working_in
 
 PROJECT = Path(__file__).resolve().parent.parent
-LIBRARIES = ["matplotlib", "numpy", "scipy"]  # no others are offered: names may be misspelt
+LIBRARIES = ["matplotlib", "numpy"]  # no others are offered: names may be misspelt
+OURS = ["judge", "recommend", "tests"]  # packages here, which hide a student's of these names
 NUMBERS = {"ll", "cost", "rmse", "bic"}
 GONE = {  # of NumPy: what to write now
     "asscalar": "x.item()",
@@ -54,12 +56,16 @@ class OutOfTime(BaseException):
 
 @contextlib.contextmanager
 def quiet():
-    """Let a student's code print and warn into nothing, and read nothing."""
+    """Let a student's code print and warn into nothing, read nothing, and not end Python."""
     with contextlib.ExitStack() as stack:
         nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
         stack.enter_context(contextlib.redirect_stdout(nowhere))
         stack.enter_context(contextlib.redirect_stderr(nowhere))
         stack.enter_context(mock.patch.object(sys, "stdin", None))
+        stack.enter_context(mock.patch.object(os, "_exit", sys.exit))
+        if "matplotlib" in sys.modules:  # no windows; where none can be, asking is an error
+            no_windows = mock.patch.object(sys.modules["matplotlib"], "use", lambda *_, **__: None)
+            stack.enter_context(no_windows)
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(np.errstate(all="ignore"))  # 0/0 is told by its nan
@@ -85,14 +91,14 @@ def time_limit(seconds):
         signal.signal(signal.SIGPROF, before)
 
 
-def told(error, where):
-    """An exception of a student's code in words, with the file and the line of their code."""
+def told(error, where, folder):
+    """An exception of a student's code in words, with the file and the line in their folder."""
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{Path(error.filename).name}, line {error.lineno}"
         return f"{place}: {type(error).__name__}: {error.msg}\n{(error.text or '').strip()}"
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if Path(frame.filename).parent == PROJECT]
-    theirs = [frame for frame in theirs if Path(frame.filename).name != "test.py"]
+    theirs = [frame for frame in frames if Path(frame.filename).parent == folder]
+    theirs = [frame for frame in theirs if Path(frame.filename) != PROJECT / "test.py"]
     if not theirs:
         return f"{where} does not work: {first_line(error)}"
     last = theirs[-1]
@@ -101,7 +107,7 @@ def told(error, where):
         return f"{Path(last.filename).stem}.{last.name} is not written yet ({place})"
     if isinstance(error, SystemExit):
         return f"{place} ends Python: take it out\n{last.line}"
-    words = advice(error, last.line) or f"{first_line(error)} (in {where})"
+    words = advice(error, last.line, folder) or f"{first_line(error)} (in {where})"
     return f"{place}: {words}\n{last.line}"
 
 
@@ -111,13 +117,13 @@ def first_line(error):
     return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
 
 
-def advice(error, line):
+def advice(error, line, folder):
     """How to write the line of a student's code that raised an error, or None."""
     message = str(error)
     if isinstance(error, ImportError):
-        package = re.search(r"(from|import)\s+[\w.]*\.(common|kmeans|naive_em|em)\b", line)
-        if package:
-            words = f"the modules lie in no package here: write {package[1]} {package[2]}"
+        package = re.search(r"(from|import)\s+([\w.]*)\.(common|kmeans|naive_em|em)\b", line)
+        if package and not message.startswith("cannot import name"):
+            words = f"{why_no_package(package[2], folder)}: write {package[1]} {package[3]}"
             return f"{words} import ..." if package[1] == "from" else words
         if error.name in LIBRARIES:
             install = f"{sys.executable} -m pip install {error.name}"
@@ -132,6 +138,18 @@ def advice(error, line):
         words = "NumPy 2 takes no array for a number, not even one of one element: "
         return words + "take the number out, x.item()"
     return None
+
+
+def why_no_package(name, folder):
+    """Why a package, from which a student imports one of the four modules, is not found."""
+    top, dot, _ = name.partition(".")
+    if folder == PROJECT or not top:
+        return "the modules lie in no package here"
+    if top in OURS:
+        return f"{top} is a package of the judge here"
+    if dot:
+        return "packages in packages are not found here"
+    return f"there is no package {top} here, the modules lie in {folder.name}"
 
 
 # 2. What a function returned
@@ -230,6 +248,7 @@ def off_by(got, expected):
 class Judge(unittest.TestCase):
     """What the four test cases of the course have in common; each sets name and functions."""
 
+    folder = PROJECT  # where the modules lie
     name = ""  # of the module
     functions = {}  # {function: (what it takes, what it returns)}
     words = {"row": "point", "column": "column", "component": "component"}
@@ -237,20 +256,25 @@ class Judge(unittest.TestCase):
     why_endless = {}  # {function: words that follow where it takes longer}
     failed = set()  # "em.mstep", ...: a test that calls one of them is skipped
     notes = {}  # {words: [functions]}: right by the course, but would break elsewhere
+    unjudged = {}  # {module: why it is not judged}
 
     def setUp(self):
         """Import the module, once common.py is imported, which it needs."""
         for name in ("common", self.name):
+            self.label = name_of(self) if name == self.name else f"{name}.py"
             function = f"the import of {name}.py"
             self.wait_for(function)
+            if name in self.unjudged:
+                self.skipTest("not judged")
             try:
-                with quiet(), time_limit(self.seconds):
+                with quiet(), time_limit(self.seconds), working_in(self.folder):
                     module = importlib.import_module(name)
             except OutOfTime:
                 words = f"{function} takes more than {self.seconds} seconds: a module should "
                 self.wrong(function, words + "define functions, and run nothing")
             except (Exception, SystemExit) as error:
-                words = told(error, function)
+                self.skip_without_scipy(error, name)
+                words = told(error, function, self.folder)
                 if getattr(error, "name", None) == name and isinstance(error, ModuleNotFoundError):
                     words = f"there is no {name}.py beside test.py"
                 self.wrong(function, words)
@@ -271,6 +295,14 @@ class Judge(unittest.TestCase):
         if fields != (1, 2, 3):
             words = "common.GaussianMixture should have three fields, in this order: mu, var, p"
             self.wrong(function, words)
+
+    def skip_without_scipy(self, error, module):
+        """Judge nothing of a module that needs SciPy where it is missing: that is no mistake."""
+        if isinstance(error, ModuleNotFoundError) and error.name == "scipy":
+            install = f"{sys.executable} -m pip install scipy"
+            words = f"{module}.py needs scipy, as the course's starter does: {install}"
+            self.unjudged[module] = words
+            self.skipTest("not judged")
 
     def wait_for(self, *functions):
         """Skip the test if one of the functions has failed."""
@@ -319,7 +351,8 @@ class Judge(unittest.TestCase):
             words = f"{full} takes more than {self.seconds} seconds"
             raise Wrong(words + self.why_endless.get(function, "")) from None
         except (Exception, SystemExit) as error:
-            raise Wrong(told(error, full)) from None
+            self.skip_without_scipy(error, self.name)
+            raise Wrong(told(error, full, self.folder)) from None
         problem = misfit(returns, result, self.words["row"])
         if problem:
             raise Wrong(full + problem)
@@ -512,8 +545,9 @@ class Verdict(unittest.TestResult):
         super().__init__()
         self.verbose = verbose
         self.passed = 0
-        self.wrong = []  # (name, words)
+        self.wrong = []  # (name, words); the words on test_solutions.txt itself have no name
         self.waiting = []  # names
+        self.unjudged = 0  # tests
         self.reasons = []  # why others are skipped
 
     def show(self, test, letter, word):
@@ -529,12 +563,14 @@ class Verdict(unittest.TestResult):
     def addSkip(self, test, reason):
         if reason.startswith("waiting"):
             self.waiting.append(name_of(test))
+        elif reason == "not judged":
+            self.unjudged += 1
         else:
             self.reasons.append(reason)
         self.show(test, "s", f"skipped: {reason}")
 
     def addFailure(self, test, err):
-        self.wrong.append((name_of(test), str(err[1])))
+        self.wrong.append((test.label, str(err[1])))
         self.show(test, "F", "FAIL")
         if self.failfast:
             self.stop()
@@ -551,7 +587,9 @@ class Verdict(unittest.TestResult):
         print()
         for name, words in self.wrong:
             lines = words.splitlines()
-            if len(lines) == 1 and len(name + words) < 100:
+            if not name:
+                print(f"FAIL {words}")
+            elif len(lines) == 1 and len(name + words) < 100:
                 print(f"FAIL {name}: {words}")
             else:
                 print("\n    ".join([f"FAIL {name}", *lines]))
@@ -561,6 +599,9 @@ class Verdict(unittest.TestResult):
             print(f"Waiting until that is mended: {names}{more}")
         if self.wrong:
             print(f"\nMend this first: {self.wrong[0][1].splitlines()[0]}")
+        elif self.unjudged:
+            if self.passed:
+                print("All is well in what could be judged.")
         elif notes:
             print("All is well by the course, with notes below.")
         else:
@@ -568,6 +609,8 @@ class Verdict(unittest.TestResult):
         counts = f"{self.passed} passed, {len(self.wrong)} failed"
         if self.waiting:
             counts += f", {len(self.waiting)} waiting"
+        if self.unjudged:
+            counts += f", {self.unjudged} not judged"
         if self.reasons:
             counts += f", {len(self.reasons)} skipped: they need {self.reasons[0]}"
         print(counts)
