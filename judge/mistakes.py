@@ -96,7 +96,7 @@ bic = ll - P / 2 * np.log(n)
 }
 
 # The first lines and the last line that make a module's function of a text.
-NAIVE_MSTEP = """def mstep(X, post, mixture=None):
+NAIVE_MSTEP = """def mstep(X, post, *unused):
     rated = np.ones(X.shape)
     min_variance = 0
     mixture = None"""
@@ -211,6 +211,8 @@ the log-likelihood is n times too large: (n,) and (n, 1) make an array of shape 
     ll = row.sum() => ll = len(X) * row.sum()
 the log-likelihood counts each {row} K times: add it up once, outside the loop over {component}s
     ll = row.sum() => ll = len(p) * row.sum()
+the log-likelihood adds up what earlier {row}s gave again: is a list or a sum not emptied for each?
+    ll = row.sum() => ll = row.cumsum().sum()
 the log-likelihood adds up densities: it needs their logarithms
     ll = row.sum() => ll = np.exp(row).sum()
 the log-likelihood is sum post * log post; it is the sum of log sum_j exp(f)
@@ -248,7 +250,7 @@ the posteriors are f itself: they are exp(f - logsumexp_j f)
     np.exp(f - row) => f
 the posteriors are shares of f: they are shares of exp(f)
     np.exp(f - row) => f / f.sum(axis=1, keepdims=True)
-the sum over the {component}s is not set back to 0 for each {row}
+the sum over the {component}s goes on from {row} to {row}: empty the list, or set the sum back to 0
     row = np.logaddexp.reduce(f, axis=1, keepdims=True) => \
 row = np.logaddexp.accumulate(np.logaddexp.reduce(f, axis=1, keepdims=True))
 the last {row} is left out: does a loop end at n - 1?
@@ -279,6 +281,12 @@ log(p + 1e-5) distorts the weights: the number against log 0 is 1e-16
     1e-16 => 1e-5
 log(p + 1e-6) distorts the weights: the number against log 0 is 1e-16
     1e-16 => 1e-6
+all logarithms are taken with log10: they are natural ones, np.log
+    f = weight + constant => f = (weight + constant) / np.log(10)
+it takes the {component}'s number for the {row}'s, X[j] for X[u]
+    f = weight + constant + exponent => f = weight + constant + np.diag(exponent) + 0 * exponent
+it takes the {component}'s number for the {row}'s, X[j] for X[u]
+    f = weight + constant + exponent => f = weight + np.diag(constant + exponent) + 0 * exponent
 """
 
 MISTAKES["em.estep"] = """
@@ -403,6 +411,16 @@ the variance is the same for every {component}: each needs its own
     var = sse / count.sum(axis=1) => var = np.full(len(mu), sse.sum() / count.sum())
 the variance is that of the squares: subtract the squared mean, or take (x_u - mu_j)^2
     sse = (post * distance).sum(axis=0) => sse = (post.T @ (X**2 * rated)).sum(axis=1)
+p is divided by a number that is written in the code, 250: it needs n, the number of {row}s
+    post.sum(axis=0) / n => post.sum(axis=0) / 250
+p is divided by a number that is written in the code, 1200: it needs n, the number of {row}s
+    post.sum(axis=0) / n => post.sum(axis=0) / 1200
+the sum of squares is not weighted with the posteriors: sum_u post[u, j] ||x_u - mu_j||^2
+    sse = (post * distance).sum(axis=0) => sse = distance.sum(axis=0)
+the distances in the variance are not squared: sum_u post[u, j] ||x_u - mu_j||^2
+    sse = (post => distance = np.sqrt(distance); sse = (post
+mu and var of the mixture have changed places: GaussianMixture(mu, var, p)
+    p = post.sum(axis=0) / n => p = post.sum(axis=0) / n; mu, var = var, mu
 """
 
 MISTAKES["naive_em.mstep"] = """
@@ -432,8 +450,6 @@ the cost is the sum of the variances: it is that of the squared distances
 MISTAKES["em.mstep"] = """
 min_variance is ignored: np.maximum(var, min_variance)
     np.maximum(var, min_variance) => var
-min_variance is ignored, .25 is written in the code: np.maximum(var, min_variance)
-    np.maximum(var, min_variance) => np.maximum(var, 0.25)
 min_variance is an upper bound here; it is the least variance, np.maximum(var, min_variance)
     np.maximum(var, min_variance) => np.minimum(var, min_variance)
 min_variance is applied to the sum of squares: it belongs after the division
@@ -497,14 +513,19 @@ the means are divided by sums of ratings: the denominator counts those who rated
     mu = total / count => mu = total / (post.T @ X)
 p counts ratings, sum_u post[u, j] |C_u|: it counts users, sum_u post[u, j] / n
     post.sum(axis=0) / n => count.sum(axis=1) / rated.sum()
+a mean whose denominator is below 1 is divided by 1: keep the old one there
+    mu = total / count => mu = total / np.maximum(count, 1)
+    count >= 1 => count >= 0
+p is divided by the number of ratings: it needs n, the number of users
+    post.sum(axis=0) / n => post.sum(axis=0) / rated.sum()
 """
 
 MISTAKES["kmeans.run"] = """
-the tolerance is 1e-2 of the cost, it is 1e-4 itself
+it stops as with a limit of 1e-2 of the cost: it should be 1e-4 itself
     1e-4 => 1e-2 * cost
-the tolerance is 1e-3 of the cost, it is 1e-4 itself
+it stops as with a limit of 1e-3 of the cost: it should be 1e-4 itself
     1e-4 => 1e-3 * cost
-the limit is 1, it is 1e-4
+it stops as with a limit of 1: it should be 1e-4
     1e-4 => 1
 it returns the mixture that was passed in: it needs that of the last M-step
     => passed = mixture
@@ -527,21 +548,25 @@ it returns the mixture that was passed in: it needs that of the last M-step
 it returns the post that was passed in: it needs that of the last E-step
     => passed = post
     break => post = passed; break
-the limit lacks the factor |new|, 1e-6 * |new|
+it stops as with a limit of 1e-6, without the factor |new|: it should be 1e-6 * |new|
     1e-6 * abs(ll) => 1e-6
-the tolerance is 1e-3, it should be 1e-6
+it stops as with a limit of 1e-3 * |new|: it should be 1e-6 * |new|
     1e-6 => 1e-3
-the tolerance is 1e-4, it should be 1e-6
+it stops as with a limit of 1e-4 * |new|: it should be 1e-6 * |new|
     1e-6 => 1e-4
-the tolerance is 1e-5, it should be 1e-6
+it stops as with a limit of 1e-5 * |new|: it should be 1e-6 * |new|
     1e-6 => 1e-5
-the tolerance is 1e-7, it should be 1e-6
+it stops as with a limit of 1e-7 * |new|: it should be 1e-6 * |new|
     1e-6 => 1e-7
-the limit is 1e-4 without the factor |new|, 1e-6 * |new|
+it stops as with a limit of 1e-4, without the factor |new|: it should be 1e-6 * |new|
     1e-6 * abs(ll) => 1e-4
 """
 
 MISTAKES["em.run"] = """
+log(p + exp(-16)) in estep distorts the weights: the number against log 0 is 1e-16
+    estep(X, mixture) => estep(X, mixture._replace(p=mixture.p + np.exp(-16)))
+log(p + 1e-7) in estep distorts the weights: the number against log 0 is 1e-16
+    estep(X, mixture) => estep(X, mixture._replace(p=mixture.p + 1e-7))
 the M-step always takes the mixture that was passed in: it needs the last one
     => passed = mixture
     mixture = mstep(X, post, mixture) => mixture = mstep(X, post, passed)
@@ -549,7 +574,8 @@ it makes naive EM's E-step, where missing entries count as ratings of 0: use the
     post, ll = estep(X, mixture) => post, ll = estep(np.where(X == 0, 1e-300, X), mixture)
 the M-step has another min_variance than its default
     mixture = mstep(X, post, mixture) => mixture = mstep(X, post, mixture, 0.5)
-it returns the mixture before the last M-step: it needs that of the last iteration
+it returns the mixture before the last M-step, whose X_pred is not that of test_solutions.txt: \
+return that of the last
     mixture = mstep => before = mixture; mixture = mstep
     break => mixture = before; break
 """
@@ -591,6 +617,12 @@ nothing is filled in: the missing entries are still 0
     guess, X) => 0, X)
 the given ratings are gone, 0 stands in their place: they stay as they are
     guess, X) => guess, 0)
+only the last user's missing ratings are filled in: does the filling stand behind the loop?
+    X_pred = np.where(X == 0, guess, X) => \
+X_pred = np.where((X == 0) & (np.arange(len(X)) == len(X) - 1)[:, None], guess, X)
+only the first user's missing ratings are filled in: is return inside the loop?
+    X_pred = np.where(X == 0, guess, X) => \
+X_pred = np.where((X == 0) & (np.arange(len(X)) == 0)[:, None], guess, X)
 """
 
 MISTAKES["init"] = """
@@ -699,6 +731,14 @@ it has the wrong sign as a whole: the course's is ll - 1/2 P log n
     ll - P / 2 => -ll + P / 2
 it is 2 ll - P log n, in another convention: the course's is ll - 1/2 P log n
     ll - P / 2 => 2 * ll - P
+it counts 4 K - 1 parameters, which holds in the plane only: K d are means
+    K * d + K + (K - 1) => 4 * K - 1
+K is taken from mu.shape[1], which is d: it is mu.shape[0]
+    K = len(mixture.mu) => K = d
+it uses the logarithm of a number that is written in the code, 250: it needs log n
+    np.log(n) => np.log(250)
+it uses the logarithm of a number that is written in the code, 1200: it needs log n
+    np.log(n) => np.log(1200)
 """
 
 # What gives every figure of the course, and is told in a note. Where a step is changed, run calls
@@ -713,6 +753,11 @@ ALLOWED["naive_em.estep"] = """
     ll = row.sum() => ll = np.log(np.exp(row) + 1e-16).sum()
 1e-16 is added to the whole density, log(sum + 1e-16): that hides points far from every mean
     f = weight + constant + exponent => f = np.log(np.exp(weight + constant + exponent) + 1e-16)
+"""
+
+ALLOWED["em.mstep"] = """
+min_variance is ignored, .25 is written in the code: np.maximum(var, min_variance)
+    np.maximum(var, min_variance) => np.maximum(var, 0.25)
 """
 
 ALLOWED["naive_em.run"] = """

@@ -159,6 +159,8 @@ class Folders(Ours):
         common = {"common.py": COMMON}
         for files, words in [
             ({"em.py": EM + "input()"}, "em.py, line .*: it waits for input: take it out"),
+            ({"em.py": "breakpoint()\nA = 1"}, "em.py, line 1: it waits for input: take it out"),
+            ({"em.py": "import pdb\npdb.set_trace()\nA = 1"}, "em.py, line 2: it waits for input"),
             ({"em.py": EM + "exit()"}, "em.py, line .* ends Python: take it out"),
             ({"em.py": EM + "import os; os._exit(0)"}, "em.py, line .* ends Python: take it out"),
             ({"em.py": EM, "common.py": "]"}, "common.py, line 1: SyntaxError"),
@@ -166,7 +168,7 @@ class Folders(Ours):
             ({"em.py": "from tests.em import a"}, "tests is a package of the judge here: write "),
             ({"em.py": "from a.b.common import a"}, "packages in packages are not found here: "),
             ({"em.py": "from a.common import a"}, "there is no package a here, the modules lie "),
-            ({"em.py": "from src.common import a", **common}, "cannot import name 'a'"),
+            ({"em.py": "from src.common import a", **common}, "your common.py has no a"),
         ]:
             self.write(files)
             status, printed = self.judged(self.folder / "em.py")
