@@ -121,7 +121,7 @@ no note
     np.full((n, K), 1 / K) => np.ones((n, K)) / K
 no default seed
     seed=0 => seed
-the default seed is another than 0
+the default seed is not 0
     seed=0 => seed=1
 """
 

@@ -452,10 +452,11 @@ class Judge(unittest.TestCase):
         """Every part of what a function returns is what is expected."""
         self.compare(function, arguments, self.call(function, *arguments), expected, hint)
 
-    def compare(self, function, arguments, got, expected, hint="", limit=LIMIT):
+    def compare(self, function, arguments, got, expected, hint="", limit=LIMIT, whole=False):
         """Fail where what a function returned is off, and name the mistake that explains it.
 
-        The hint follows, or stands in the mistake's place where none is found.
+        The hint follows, or stands in the mistake's place where none is found; or, if whole is
+        true, where none explains all parts that are off.
         """
         errors = {part: off_by(got[part], expected[part]) for part in expected}
         if max(errors.values()) <= ROUNDING:
@@ -483,7 +484,9 @@ class Judge(unittest.TestCase):
             self.note(function, words)
             return
         words, parts = explanation(mistakes.mistaken)
-        if not parts:
+        if whole and parts != off:
+            words, parts = "", off
+        elif not parts:
             words, parts = self.why_unreliable(function, arguments, got), off
         lines = [words.format(**self.nouns), hint]
         lines.append(self.entry(parts[0], got[parts[0]], expected[parts[0]], limit))

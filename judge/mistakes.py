@@ -1,11 +1,34 @@
 """Typical mistakes, each a change in the text of a right function, so that the judge can name them.
 
-RIGHT holds the functions of the course as a student could write them in NumPy. MISTAKES holds, for
-each function, the words for a mistake and below them the change of its text, `old => new`; nothing
-in front of the arrow means that the new line comes first. Where a student's function is wrong,
-the judge calls the changed ones with the same arguments; the first that returns the same as the
-student's names the mistake. To add a mistake, add its words and its change, and nothing else.
-ALLOWED has the same form: what is right by the course, though not what the judge expects.
+An example. RIGHT["rmse"] is
+
+    E = X - Y
+    rmse = np.sqrt((E**2).mean())
+
+and MISTAKES["rmse"] holds, among others,
+
+    it is a mean absolute error: square first
+        np.sqrt((E**2).mean()) => np.abs(E).mean()
+
+which `made` turns into a function, with the first and the last line that FRAMES has for it:
+
+    def rmse(X, Y):
+        E = X - Y
+        rmse = np.abs(E).mean()
+        return rmse
+
+Say a student's rmse returns 1.583 where test.py expects 2.051. The judge calls the changed rmse's
+with the same arguments, finds that this one returns 1.583, too, and says `common.rmse: it is a mean
+absolute error: square first`.
+
+- Words have one or more changes below them, made one after the other. Nothing in front of the arrow
+  means that the new line comes first.
+- A function may return several parts, as estep does, post and ll. A mistake explains those that are
+  off if all that it changes comes out as the student's. Told is the first mistake that explains
+  all parts that are off, or else the first that explains some.
+- ALLOWED has the same form, and is tried first: what is right by the course, though not what the
+  judge expects, and explains all that is off, becomes a note.
+- To add a mistake, add its words and its change, and nothing else: judge/check.py plants it.
 
 Nothing here is ever expected of a student: what is right comes from exact.py.
 """
@@ -136,7 +159,7 @@ the weights are left out of the posteriors: f needs + log p_j
     f = weight + constant => f = constant
 the weights are left out of the log-likelihood: its sums need p_j, too
     ll = row.sum() => ll = np.logaddexp.reduce(constant + exponent, axis=1).sum()
-the weights are left out of the posteriors, the log-likelihood has them
+the posteriors lack the weights: they are shares of exp(f), and f has + log p_j
     post = np.exp(f - row) => f = constant + exponent; \
 post = np.exp(f - np.logaddexp.reduce(f, axis=1, keepdims=True))
 f has p_j in place of log p_j
@@ -574,8 +597,8 @@ it makes naive EM's E-step, where missing entries count as ratings of 0: use the
     post, ll = estep(X, mixture) => post, ll = estep(np.where(X == 0, 1e-300, X), mixture)
 the M-step has another min_variance than its default
     mixture = mstep(X, post, mixture) => mixture = mstep(X, post, mixture, 0.5)
-it returns the mixture before the last M-step, whose X_pred is not that of test_solutions.txt: \
-return that of the last
+the mixture that it returns lacks the last M-step, as X_pred in test_solutions.txt shows: return \
+the one after it
     mixture = mstep => before = mixture; mixture = mstep
     break => mixture = before; break
 """
@@ -761,8 +784,8 @@ min_variance is ignored, .25 is written in the code: np.maximum(var, min_varianc
 """
 
 ALLOWED["naive_em.run"] = """
-it returns the mixture before its last M-step, which no figure of the course shows: return that \
-of the last
+the mixture that it returns lacks the last M-step, which no figure of the course shows: return \
+the one after it
     mixture = mstep => before = mixture; mixture = mstep
     break => mixture = before; break
 """
