@@ -7,9 +7,11 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import test
 from judge import mistakes
+from judge.places import working_in
 from tests.base import ROOT, Ours
 
 # The modules of a student.
@@ -19,19 +21,9 @@ COMMON = "from collections import namedtuple\nimport numpy as np\n\n"
 COMMON += 'GaussianMixture = namedtuple("GaussianMixture", "mu var p")\n\n\n'
 COMMON += mistakes.source("common", {})
 PACKAGE = EM.replace("from common", "from src.common")
-# In front of test.py: SciPy is not there.
-WITHOUT_SCIPY = """
-import runpy, sys
-
-class Missing:
-    def find_spec(self, name, *_):
-        if name == "scipy":
-            raise ModuleNotFoundError("No module named 'scipy'", name="scipy")
-
-sys.meta_path.insert(0, Missing())
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], None, "__main__")
-"""
+# In front of test.py: a terminal that shows no other alphabet.
+ASCII = "import runpy, sys; sys.stdout.reconfigure(encoding='ascii'); sys.argv = sys.argv[1:]; "
+ASCII += "runpy.run_path(sys.argv[0], None, '__main__')"
 STOP = "raise RuntimeError('this file has been run')\n"  # in what nobody should run
 
 REFERENCES = [  # what a change in each block of test_solutions.txt is told as
@@ -56,7 +48,34 @@ REFERENCES = [  # what a change in each block of test_solutions.txt is told as
 ]
 
 
-class CommandLine(Ours):
+class NoScipy:
+    """Among sys.meta_path's finders: SciPy is not there."""
+
+    def find_spec(self, name, *_):
+        if name == "scipy":
+            raise ModuleNotFoundError("No module named 'scipy'", name="scipy")
+
+
+class Judging(Ours):
+    """test.py in this process and as one of its own."""
+
+    def judged(self, *words):
+        """The exit status and what test.py prints, with modules imported anew, in this process."""
+        printed = io.StringIO()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(mock.patch.dict(sys.modules))
+            stack.enter_context(mock.patch.object(sys, "path", sys.path.copy()))
+            stack.enter_context(mock.patch.object(sys, "dont_write_bytecode", True))
+            stack.enter_context(contextlib.redirect_stdout(printed))
+            stack.enter_context(contextlib.redirect_stderr(printed))
+            for name in ("kmeans", "naive_em", "common", "em"):
+                sys.modules.pop(name, None)
+            end = stack.enter_context(self.assertRaises(SystemExit))
+            test.main([str(word) for word in words])
+        return end.exception.code, printed.getvalue()
+
+
+class CommandLine(Judging):
     """Names, and the reference outputs."""
 
     def test_an_old_python(self):
@@ -64,10 +83,10 @@ class CommandLine(Ours):
 
     def test_unknown_names(self):
         for name in ("Emm", "Em.test_it", "Main", "em2.py"):
-            done = self.process("test.py", name)
-            self.assertEqual((done.returncode, done.stdout), (2, ""))
             words = f"there is no (test|file) {name!r}: expected .*Kmeans, NaiveEm, Common, Em, or "
-            self.assertRegex(done.stderr, f"^test.py: {words}Em.test_run\n$")
+            status, printed = self.judged(name)
+            self.assertRegex(printed, f"^test.py: {words}Em.test_run\n$")
+            self.assertEqual(status, 2)
 
     def test_it_judges_and_tests_nothing_of_ours(self):
         """Without names it judges the four modules, and that is all."""
@@ -83,35 +102,28 @@ class CommandLine(Ours):
         text = (ROOT / "test_solutions.txt").read_text(encoding="utf-8")
         starts = [found.end() for found in re.finditer(r":\s*\[*(?=-?\d)", text)]
         self.assertEqual(len(starts), len(REFERENCES))
+        tests = ["--data", folder, "Common.test_reference_outputs", "Em.test_reference_outputs"]
         for start, words in zip(starts, REFERENCES):
             number = re.search(r"[\d.]+", text[start:])[0]
             changed = text[start:].replace(number, f"{float(number) * 1.01}", 1)
-            status, lines = self.verdict(folder, text[:start] + changed)
-            (first,) = [line for line in lines if line.startswith("Mend this first: ")]
-            self.assertIn(words, first)
-            self.assertIn("1 failed", lines[-1])
+            (folder / "test_solutions.txt").write_text(text[:start] + changed, encoding="utf-8")
+            status, printed = self.judged(*tests)
+            self.assertIn(f"\nMend this first: {words}", printed)
+            self.assertIn(", 1 failed", printed)
             self.assertEqual(status, 1)
         for old, new, words in [
             ("Var:", "Va:", "test_solutions.txt: expected the blocks X, K, Mu, Var, "),
             ("[0.25 0.25", "[0.25 O.25", "test_solutions.txt, line 30: expected numbers"),
             ("P: [0.5", "P: [0.1 0.5", "test_solutions.txt, P, em.mstep: expected 4 numbers, "),
         ]:
-            status, lines = self.verdict(folder, text.replace(old, new, 1))
-            self.assertEqual((status, len(lines)), (2, 1))
-            self.assertIn(words, lines[0])
-
-    def verdict(self, folder, text):
-        """The exit status and lines of test.py on our modules with a test_solutions.txt."""
-        (folder / "test_solutions.txt").write_text(text, encoding="utf-8")
-        tests = ["Common.test_reference_outputs", "Em.test_reference_outputs"]
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            with self.assertRaises(SystemExit) as end:
-                test.main(["--data", str(folder), *tests])
-        return end.exception.code, printed.getvalue().splitlines()
+            changed = text.replace(old, new, 1)
+            (folder / "test_solutions.txt").write_text(changed, encoding="utf-8")
+            status, printed = self.judged(*tests)
+            self.assertRegex(printed, rf"^test.py: {words}.*\n$")
+            self.assertEqual(status, 2)
 
 
-class Folders(Ours):
+class Folders(Judging):
     """A student's modules where they lie: nothing else is run, and nothing written."""
 
     def setUp(self):
@@ -128,13 +140,6 @@ class Folders(Ours):
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
-    def judged(self, *words, python=("-X", "utf8"), folder=ROOT):
-        """The exit status and the output of test.py, which makes no file in the folder."""
-        before = sorted(self.parent.rglob("*"))
-        done = self.process(*python, ROOT / "test.py", *words, folder=folder)
-        self.assertEqual(sorted(self.parent.rglob("*")), before)
-        return done.returncode, done.stdout + done.stderr
-
     def test_right_modules(self):
         """Whatever lies beside them."""
         ours = dict.fromkeys(["judge.py", "test.py", "main.py", "recommend.py", "exact.py"], STOP)
@@ -142,18 +147,22 @@ class Folders(Ours):
         data = EM + "\n\nX = np.loadtxt('data.txt')\n"
         helper = EM.replace("import GaussianMixture", "import GaussianMixture, helper")
         helping = COMMON + "\n\ndef helper():\n    pass\n"
-        for files in [
-            {"em.py": EM, **ours, **standard},
-            {"em.py": PACKAGE, "common.py": COMMON},
-            {"em.py": PACKAGE, "common.py": COMMON, "__init__.py": ""},
-            {"em.py": data, "data.txt": "1 2"},
-            {"em.py": helper, "common.py": helping},
-            {"em.py": EM, "kmeans.py": STOP},  # only a test of em.py is asked for
+        for folder, files in [
+            ("src", {"em.py": EM, **ours, **standard}),
+            ("src", {"em.py": PACKAGE, "common.py": COMMON}),
+            ("src", {"em.py": PACKAGE, "common.py": COMMON, "__init__.py": ""}),
+            ("a b", {"em.py": data, "data.txt": "1 2"}),
+            ("мои", {"em.py": helper, "common.py": helping}),
+            ("src", {"em.py": EM, "kmeans.py": STOP}),  # only a test of em.py is asked for
         ]:
+            self.folder = self.parent / folder
             self.write(files)
-            status, printed = self.judged(self.folder, "Em.test_fill_matrix")
-            self.assertEqual(printed.splitlines()[:2], [f"Judged: em.py in {self.folder}", "."])
-            self.assertEqual(status, 0)
+            before = sorted(self.parent.rglob("*"))
+            done = self.process("-c", ASCII, "test.py", self.folder, "Em.test_fill_matrix")
+            shown = str(self.folder).encode("ascii", "backslashreplace").decode()
+            self.assertEqual(done.stdout.splitlines()[:2], [f"Judged: em.py in {shown}", "."])
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertEqual(sorted(self.parent.rglob("*")), before)
 
     def test_wrong_modules(self):
         common = {"common.py": COMMON}
@@ -181,7 +190,7 @@ class Folders(Ours):
         there = f"in {self.folder}\n"
         both = f"Judged: common.py, em.py {there}"
         lacking = f"not judged: no kmeans.py {there}not judged: no naive_em.py {there}"
-        for words, printed in [
+        for words, begin in [
             (["."], both + lacking),
             ([self.folder], both + lacking),
             (["em.py"], f"Judged: em.py {there}"),
@@ -189,8 +198,9 @@ class Folders(Ours):
             ([".", "Em.test_estep", "Common"], both),
             ([".", "Em.test_estep", "Kmeans"], f"Judged: em.py {there}not judged: no kmeans.py "),
         ]:
-            status, out = self.judged(*words, folder=self.folder)
-            self.assertTrue(out.startswith(printed), out)
+            with working_in(self.folder):
+                status, printed = self.judged(*words)
+            self.assertTrue(printed.startswith(begin), printed)
             self.assertEqual(status, 0)
 
     def test_paths_that_are_refused(self):
@@ -205,7 +215,8 @@ class Folders(Ours):
             ([".", "Em.test_it"], "there is no test 'Em.test_it': expected one of .*"),
             (["kmeans.py"], "there is no file 'kmeans.py': expected a path, or one of .*"),
         ]:
-            status, printed = self.judged(*words, folder=self.folder)
+            with working_in(self.folder):
+                status, printed = self.judged(*words)
             self.assertRegex(printed, rf"^test.py: .*{refusal}\n$")
             self.assertEqual(status, 2)
 
@@ -222,6 +233,7 @@ class Folders(Ours):
             ({"em.py": scipy + EM, "common.py": wrong}, 1, r"FAIL Common[\s\S]*test.py: em.py"),
         ]:
             self.write(files)
-            got, printed = self.judged(self.folder, python=["-c", WITHOUT_SCIPY])
+            with mock.patch.object(sys, "meta_path", [NoScipy(), *sys.meta_path]):
+                got, printed = self.judged(self.folder)
             self.assertRegex(printed, rf"{words} {pip}\n$")
             self.assertEqual(got, status)
