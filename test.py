@@ -76,7 +76,7 @@ class Kmeans(Model):
     }
     score = "cost"
     stops = "it should stop as soon as the cost falls by no more than 1e-4"
-    hasty = "is the limit larger than 1e-4, or the sign wrong?"
+    hasty = "is there no loop, the limit larger than 1e-4, or the sign wrong?"
     why_endless = {"run": f": {stops}"}
 
     def stop(self, new, old):
@@ -125,8 +125,9 @@ class Kmeans(Model):
         tie = Mixture(np.array([[3.0, 1.0], [1.0, 3.0], [3.0, 5.0]]), np.ones(3), np.ones(3) / 3)
         words = "of several nearest means the first should win, as with argmin"
         self.note_unless(words, "estep", [X, tie], {"post": np.eye(3)[[0, 1, 0]]})
-        X = points(92, n=120) / 128
-        mixture, post = start(X, 3, 92)
+        # Of seeds 0 to 139 this one's last falls are nearest to the limit, 1.09e-4 and 0.98e-4.
+        X = points(23, n=120) / 128
+        mixture, post = start(X, 3, 23)
         if self.run_is_right():
             steps, last = self.iterations(X, mixture)
             got = self.attempt("run", X, mixture, post)
@@ -289,12 +290,18 @@ class Em(Model):
         self.check("estep", [X, mixture], exact_estep(X, mixture), hint)
 
     def test_mstep(self):
-        for seed, K in [(0, 3), (1, 2), (2, 4), (3, 1)]:
+        for seed, K in [(2, 4), (0, 3), (1, 2), (3, 1)]:
             self.for_components(K)
             X = ratings(seed, n=60)
             post = soft(60, K, seed)
+            if K == 4:  # users of type 3 agree, those of type 4 almost: both get min_variance
+                X[20:][X[20:] != 0] = 4
+                post[:20, 2:] = [0, 1e-4]
+                post[20:40] = [0, 0, 1, 0]
+                post[40:] = [1e-4, 1e-4, 0, 1]
+                post /= post.sum(axis=1, keepdims=True)
             old = mixture_for(X, K, seed)
-            self.check_mstep([X, post, old], exact_mstep(X, post, old.mu)._asdict())
+            self.check_mstep([X, post, old, 0.25], exact_mstep(X, post, old.mu)._asdict())
 
     def test_mstep_keeps_a_mean_with_a_soft_count_below_1(self):
         X = np.array([[5.0, 0, 2], [1, 0, 4], [0, 0, 3], [4, 0, 0], [0, 3, 0]])

@@ -189,9 +189,9 @@ it goes on after iteration 16, where the rule ends it: it should stop as soon as
     1e-6 => 0
 it goes on after iteration 16, where the rule ends it
     1e-6 => 1e-10
-it stops after iteration 2, it should after 16: is the limit larger than
+it stops after iteration 2, it should after 16: is there no loop, the limit larger than
     1e-6 => 1 / 10**-6
-it stops after iteration 1, it should after 16: is the limit larger than
+it stops after iteration 1, it should after 16: is there no loop, the limit larger than
     old = -np.inf => post, old = estep(X, mixture)
 the sign wrong
     ll - old => old - ll

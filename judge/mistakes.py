@@ -246,7 +246,7 @@ the log-likelihood is sum post * log post; it is the sum of log sum_j exp(f)
     ll = row.sum() => ll = np.log(np.exp(row) + 1e-6).sum()
 1e-10 is added to the whole density, log(sum + 1e-10): it hides points far from every mean
     ll = row.sum() => ll = np.log(np.exp(row) + 1e-10).sum()
-the log-likelihood is that of posteriors which sum to 1 already, 0: take it before they are divided
+the log-likelihood is 0: is it taken of posteriors that sum to 1 already, or is nothing added to it?
     ll = row.sum() => ll = 0.0
 the log-likelihood lacks the maxima: add to log(sum exp(f - max)) the max again
     ll = row.sum() => ll = row.sum() - f.max(axis=1).sum()
@@ -310,6 +310,15 @@ it takes the {component}'s number for the {row}'s, X[j] for X[u]
     f = weight + constant + exponent => f = weight + constant + np.diag(exponent) + 0 * exponent
 it takes the {component}'s number for the {row}'s, X[j] for X[u]
     f = weight + constant + exponent => f = weight + np.diag(constant + exponent) + 0 * exponent
+the cross term of the expanded distance has the wrong sign: ||x||^2 - 2 x.mu + ||mu||^2
+    -distance / (2 * var) => -(distance + 4 * (X * rated) @ mu.T) / (2 * var)
+the square root of var is taken: var is a variance, and belongs there as it is
+    => mixture = GaussianMixture(mixture.mu, np.sqrt(mixture.var), mixture.p)
+only the first {row} is computed: is return inside the loop?
+    post = np.exp(f - row) => post = np.exp(f - row); post[1:] = 0; row = row[:1]
+the last {component} is left out: does a loop end at K - 1?
+    f = weight + constant + exponent => \
+f = weight + constant + exponent; f[:, -1] = -np.inf
 """
 
 MISTAKES["em.estep"] = """
@@ -327,6 +336,8 @@ the constant takes the same |C_u| for all users: it needs each user's own
     -size / 2 => -size.mean() / 2
 the constant of the density lacks |C_u|: - |C_u|/2 log(2 pi var_j)
     -size / 2 => -1 / 2
+|C_u| // 2 cuts off the half of an odd number: - |C_u|/2 log(2 pi var_j)
+    -size / 2 => -(size // 2)
 """
 
 MISTAKES["kmeans.estep"] = """
@@ -444,6 +455,10 @@ the distances in the variance are not squared: sum_u post[u, j] ||x_u - mu_j||^2
     sse = (post => distance = np.sqrt(distance); sse = (post
 mu and var of the mixture have changed places: GaussianMixture(mu, var, p)
     p = post.sum(axis=0) / n => p = post.sum(axis=0) / n; mu, var = var, mu
+only the last {component} gets its variance: does the line stand behind the loop?
+    var = np.maximum(var, min_variance) => var = np.maximum(var, min_variance); var[:-1] = 0
+the means are the first {row}s: X[j] stands for X[u]
+    distance = => mu = X[: len(mu)]; distance =
 """
 
 MISTAKES["naive_em.mstep"] = """
@@ -451,6 +466,8 @@ no variance falls below a least one: naive EM has no such limit
     np.maximum(var, min_variance) => np.maximum(var, 0.5)
 no variance falls below a least one: naive EM has no such limit
     np.maximum(var, min_variance) => np.maximum(var, 1)
+the sum of squares is that of the last {row} only: add up all of them
+    sse = (post * distance).sum(axis=0) => sse = (post * distance)[-1]
 """
 
 MISTAKES["kmeans.mstep"] = """
@@ -468,12 +485,14 @@ the cost is a mean: it is the sum over all {row}s
     cost = (post * distance).sum() => cost = (post * distance).sum() / (n * d)
 the cost is the sum of the variances: it is that of the squared distances
     p = post.sum(axis=0) / n => p = post.sum(axis=0) / n; cost = var.sum()
+the sum of squares is that of the last {row} only: add up all of them
+    sse = (post * distance).sum(axis=0) => sse = (post * distance)[-1]
 """
 
 MISTAKES["em.mstep"] = """
 min_variance is ignored: np.maximum(var, min_variance)
     np.maximum(var, min_variance) => var
-min_variance is an upper bound here; it is the least variance, np.maximum(var, min_variance)
+no variance is above min_variance, which is the least one: np.maximum(var, min_variance)
     np.maximum(var, min_variance) => np.minimum(var, min_variance)
 min_variance is applied to the sum of squares: it belongs after the division
     var = sse / count => var = np.maximum(sse, min_variance) / count
@@ -483,6 +502,8 @@ min_variance is added: it is the least variance, np.maximum(var, min_variance)
 a mean is updated although its denominator, sum_u post[u, j] delta(l, C_u), is below 1: \
 keep the old one there
     count >= 1 => count >= 0
+a mean is updated although its denominator is below 1: the limit is 1
+    count >= 1 => count >= 0.5
 a mean is kept although its denominator is above 1: the limit is 1
     count >= 1 => count >= 1.5
 a mean is kept although its denominator is above 1: the limit is 1
@@ -541,6 +562,20 @@ a mean whose denominator is below 1 is divided by 1: keep the old one there
     count >= 1 => count >= 0
 p is divided by the number of ratings: it needs n, the number of users
     post.sum(axis=0) / n => post.sum(axis=0) / rated.sum()
+min_variance is ignored, another number is written in the code: np.maximum(var, min_variance)
+    np.maximum(var, min_variance) => np.maximum(var, 0.5)
+min_variance is ignored, another number is written in the code: np.maximum(var, min_variance)
+    np.maximum(var, min_variance) => np.maximum(var, 1)
+only a variance of 0 becomes min_variance: every one below it should
+    np.maximum(var, min_variance) => np.where(var > 1e-12, var, min_variance)
+the variance is divided by the number of all ratings: it needs sum_u post[u, j] |C_u|
+    var = sse / count.sum(axis=1) => var = sse / rated.sum()
+the means are divided by the number of raters: it needs the sum of their post[u, j]
+    mu = total / count => mu = total / rated.sum(axis=0)
+every variance is min_variance: is the sum of squares too small, that of the last user for example?
+    np.maximum(var, min_variance) => np.full(len(mu), min_variance)
+var holds standard deviations; it needs variances, without the square root
+    np.maximum(var, min_variance) => np.maximum(np.sqrt(var), min_variance)
 """
 
 MISTAKES["kmeans.run"] = """
@@ -646,6 +681,12 @@ X_pred = np.where((X == 0) & (np.arange(len(X)) == len(X) - 1)[:, None], guess, 
 only the first user's missing ratings are filled in: is return inside the loop?
     X_pred = np.where(X == 0, guess, X) => \
 X_pred = np.where((X == 0) & (np.arange(len(X)) == 0)[:, None], guess, X)
+it takes the mean of the type with the largest weight: it needs sum_j post[u, j] mu_j
+    post @ mixture.mu => mixture.mu[mixture.p.argmax()]
+it takes the first movie's means for all movies: it needs sum_j post[u, j] mu_jl
+    post @ mixture.mu => post @ mixture.mu[:, :1]
+it takes the movie's number for the user's, post[l] for post[u]
+    post @ mixture.mu => (post[: X.shape[1]] * mixture.mu.T).sum(axis=1)
 """
 
 MISTAKES["init"] = """

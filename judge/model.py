@@ -25,8 +25,8 @@ class Model(Judge):
     score = "ll"  # the number that run returns with the mixture and the post
     stops = "it should stop as soon as new - old <= 1e-6 * |new|, old and new being the "
     stops += "log-likelihoods of two E-steps"
-    hasty = "is the limit larger than 1e-6 * |new|, the sign wrong, or are old and new of the same "
-    hasty += "mixture, as with an E-step before the loop?"
+    hasty = "is there no loop, the limit larger than 1e-6 * |new|, the sign wrong, or are old and "
+    hasty += "new of the same mixture, as with an E-step before the loop?"
     why_endless = {"run": f": {stops} (|new|: 1e-6 * new is below 0, as ll is)"}
 
     def stop(self, new, old):
