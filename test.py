@@ -159,7 +159,7 @@ class NaiveEm(Model):
     def test_estep_of_many_points(self):
         X = points(4, n=250)
         mixture, _ = start(X, 2, 4)
-        hint = "250 points, whose densities multiplied underflow to 0: log-likelihoods are added"
+        hint = "250 points: are densities multiplied, which underflows to 0? Add their logarithms"
         self.check("estep", [X, mixture], exact_estep(X, mixture), hint)
 
     def test_mstep(self):
@@ -285,8 +285,8 @@ class Em(Model):
         X = ratings(0, n=4, d=1200, missing=0.2)
         X[1, 270:] = 0
         mixture, _ = start(X, 3, 0)
-        hint = "users with up to 1,200 ratings, whose densities underflow to 0: stay in "
-        hint += "logarithms, and subtract each user's largest f before np.exp"
+        hint = "users with up to 1,200 ratings: do densities underflow to 0? Stay in logarithms, "
+        hint += "and subtract each user's largest f before np.exp"
         self.check("estep", [X, mixture], exact_estep(X, mixture), hint)
 
     def test_mstep(self):

@@ -215,7 +215,7 @@ takes (X, mixture, post, min_variance), it should take (X, post, mixture, min_va
 takes (X, post, mixture), it should take (X, post, mixture, min_variance)
     mixture, min_variance=0.25): => mixture):
     rated = X != 0 => rated = X != 0; min_variance = 0.25
-users with up to 1,200 ratings, whose densities underflow to 0
+users with up to 1,200 ratings: do densities underflow to 0? Stay in logarithms
     np.logaddexp.reduce(f, axis=1, keepdims=True) => np.log(np.exp(f).sum(axis=1))[:, None]
 the default of min_variance is 0.3, it should be 0.25
     min_variance=0.25 => min_variance=0.3

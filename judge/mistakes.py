@@ -201,7 +201,7 @@ the exponent lacks the variance: - ||x_u - mu_j||^2 / (2 var_j)
     -distance / (2 * var) => -distance / 2
 -distance / 2 * var multiplies by var: the exponent needs -distance / (2 * var)
     -distance / (2 * var) => -distance / 2 * var
-the squared distance is a mean over the {column}s: it is their sum
+the squared distance is divided by the number of {column}s, as a mean over them is: it is their sum
     -distance / (2 * var) => -distance / size / (2 * var)
 the squared distance is that of the last {column} only: add up all of them
     ** 2 * rated[:, None]).sum(axis=2) => ** 2 * rated[:, None])[:, :, -1]
@@ -310,7 +310,7 @@ it takes the {component}'s number for the {row}'s, X[j] for X[u]
     f = weight + constant + exponent => f = weight + constant + np.diag(exponent) + 0 * exponent
 it takes the {component}'s number for the {row}'s, X[j] for X[u]
     f = weight + constant + exponent => f = weight + np.diag(constant + exponent) + 0 * exponent
-the cross term of the expanded distance has the wrong sign: ||x||^2 - 2 x.mu + ||mu||^2
+the cross term of the distance has the wrong sign: ||x - mu||^2 = ||x||^2 - 2 x.mu + ||mu||^2
     -distance / (2 * var) => -(distance + 4 * (X * rated) @ mu.T) / (2 * var)
 the square root of var is taken: var is a variance, and belongs there as it is
     => mixture = GaussianMixture(mixture.mu, np.sqrt(mixture.var), mixture.p)
