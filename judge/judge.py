@@ -3,7 +3,7 @@
 The tests of a module stand in the order in which its functions build on each other. A function
 that has failed is remembered, and a test that calls it is skipped: so the first failure comes
 before what it causes. No formula stands here: test.py says what is expected, mistakes.py what
-mistakes give.
+mistakes give. What the three models have in common stands in model.py.
 """
 
 import contextlib

@@ -25,7 +25,8 @@ absolute error: square first`.
   means that the new line comes first.
 - A function may return several parts, as estep does, post and ll. A mistake explains those that are
   off if all that it changes comes out as the student's. Told is the first mistake that explains
-  all parts that are off, or else the first that explains some.
+  all parts that are off, or else the first that explains some (of run, which returns what some
+  iteration gives, only one that explains all).
 - ALLOWED has the same form, and is tried first: what is right by the course, though not what the
   judge expects, and explains all that is off, becomes a note.
 - To add a mistake, add its words and its change, and nothing else: judge/check.py plants it.
