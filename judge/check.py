@@ -59,18 +59,18 @@ no note
     return post, ll => print(ll); return post, float(ll)
 no note
     np.log(p + 1e-16) => np.log(p)
-densities underflow
+no note
     f = weight + constant + exponent => f = p * np.exp(constant + exponent)
     row = np.logaddexp.reduce(f, axis=1, keepdims=True) => row = f.sum(axis=1, keepdims=True)
     post = np.exp(f - row) => post = f / row
     ll = row.sum() => ll = np.log(row).sum()
-densities underflow
+no note
     np.logaddexp.reduce(f, axis=1, keepdims=True) => np.log(np.exp(f).sum(axis=1))[:, None]
 the last digits
     2 * np.pi * var => 2 * 3.1415926 * var
 post is a matrix
     return mixture, post, ll => return mixture, np.matrix(post), ll
-cuts long runs short
+a long run is cut short
     while True: => for i in range(200):
     if not ll - old => if i == 199 or not ll - old
 mixture.mu changed in place
@@ -79,18 +79,24 @@ an array of shape (1,)
     ll = row.sum() => ll = row.sum(axis=0)
 an array of shape (1, 1)
     ll = row.sum() => ll = row.sum(keepdims=True)
-points in the plane only
+points with three coordinates
     size = rated.sum(axis=1, keepdims=True) => size = 2
 """
 
 PASSING["em"] = """
 no note
     count >= 1 => count >= 1 - 1e-9
-log p is taken without
+no note
+    np.log(p + 1e-16) => np.log(np.maximum(p, 1e-16))
+no note
+    np.log(p + 1e-16) => np.log(p + 1e-12)
+no note
+    rated = X != 0 => rated = np.sign(X)
+a type with a weight of 0
     np.log(p + 1e-16) => np.log(p)
 a soft count of exactly 1
     count >= 1 => count > 1
-ratings below 0
+no note
     rated = X != 0 => rated = X > 0
 mixture.mu changed in place
     mu = np.where(count >= 1, mu, mixture.mu) => mixture.mu[count >= 1] = mu[count >= 1]
@@ -105,7 +111,7 @@ a user without ratings
     weight = np.log => np.linalg.inv(np.diag(size[:, 0])); weight = np.log
 a movie without ratings
     n, d = X.shape => n, d = X.shape; np.linalg.inv(np.diag(rated.sum(axis=0)))
-cuts long runs short
+a long run is cut short
     while True: => for i in range(150):
     if not ll - old => if i == 149 or not ll - old
 """
@@ -115,6 +121,8 @@ no note
     np.full((n, K), 1 / K) => np.ones((n, K)) / K
 no default seed
     seed=0 => seed
+the default seed is not 0
+    seed=0 => seed=1
 """
 
 # Mistakes of form and of run that no table of mistakes.py holds: the words stand in the first line.
@@ -122,10 +130,10 @@ FAILING = {}
 
 FAILING["kmeans"] = """
 takes (post, X), it should take (X, post)
-    def mstep(X, post, mixture=None): => def mstep(post, X):
+    def mstep(X, post, *unused): => def mstep(post, X):
 the order is wrong
     return mixture, post, cost => return post, mixture, cost
-or with the wrong sign
+the sign wrong
     old - cost => cost - old
 has no function mstep
     def mstep( => def m_step(
@@ -154,10 +162,16 @@ it waits for input: take it out
     old = -np.inf => old = -np.inf; input("go on?")
 it waits for input: take it out
     old = -np.inf => old = -np.inf; import pdb; pdb.set_trace()
+common.py has no helper: is it in your common.py?
+    import GaussianMixture => import GaussianMixture, helper
+name 'log_sum_exp' is not defined: is it misspelt, or a function of another file of yours
+    np.logaddexp.reduce(f, axis=1, keepdims=True) => log_sum_exp(f)
+name 'np' is not defined: import numpy as np
+    import numpy as np => import numpy
+only with K = 1: naive_em.estep: post has shape (12,), it should be (12, 1)
+    post = np.exp(f - row) => post = np.exp(f - row).squeeze()
 write from common import
     from common import => from src.common import
-it needs scipy, which is missing
-    => import sys; sys.modules["scipy"] = None; import scipy
 NumPy no longer has np.asscalar: write x.item()
     ll = row.sum() => ll = np.asscalar(row.sum())
 NumPy 2 takes no array for a number
@@ -165,7 +179,21 @@ NumPy 2 takes no array for a number
 their number may be fixed
     while True: => for i in range(10):
     if not ll - old > 1e-6 * abs(ll): => if i == 9:
-or with the wrong sign
+it goes on after iteration 16, where the rule ends it, up to 20, so their number may be fixed
+    while True: => for i in range(20):
+    if not ll - old > 1e-6 * abs(ll): => if i == 19:
+it goes on after iteration 16, where the rule ends it: it should stop as soon as
+    while True: => for i in range(100):
+    if not ll - old > 1e-6 * abs(ll): => if i == 99:
+it goes on after iteration 16, where the rule ends it: it should stop as soon as
+    1e-6 => 0
+it goes on after iteration 16, where the rule ends it
+    1e-6 => 1e-10
+it stops after iteration 2, it should after 16: is there no loop, the limit larger than
+    1e-6 => 1 / 10**-6
+it stops after iteration 1, it should after 16: is there no loop, the limit larger than
+    old = -np.inf => post, old = estep(X, mixture)
+the sign wrong
     ll - old => old - ll
 run takes more than 1 seconds: it should stop as soon as
     1e-6 * abs(ll) => 1e-6 * ll
@@ -187,7 +215,7 @@ takes (X, mixture, post, min_variance), it should take (X, post, mixture, min_va
 takes (X, post, mixture), it should take (X, post, mixture, min_variance)
     mixture, min_variance=0.25): => mixture):
     rated = X != 0 => rated = X != 0; min_variance = 0.25
-users with up to 1,200 ratings, whose densities underflow to 0
+users with up to 1,200 ratings: do densities underflow to 0? Stay in logarithms
     np.logaddexp.reduce(f, axis=1, keepdims=True) => np.log(np.exp(f).sum(axis=1))[:, None]
 the default of min_variance is 0.3, it should be 0.25
     min_variance=0.25 => min_variance=0.3
@@ -268,7 +296,7 @@ class Planter:
 
     def plant_mistakes(self, module, function):
         """Every mistake of the table, but for those that change nothing in this module."""
-        words_of = getattr(self.test, CLASSES[module]).words
+        words_of = getattr(self.test, CLASSES[module]).nouns
         for words, text in self.mistakes.changed(module, function):
             words = words.format(**words_of)
             if self.changes_anything(module, function, text):

@@ -3,7 +3,7 @@
 The tests of a module stand in the order in which its functions build on each other. A function
 that has failed is remembered, and a test that calls it is skipped: so the first failure comes
 before what it causes. No formula stands here: test.py says what is expected, mistakes.py what
-mistakes give.
+mistakes give. What the three models have in common stands in model.py.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import inspect
 import itertools
 import math
 import os
+import pdb
 import re
 import signal
 import sys
@@ -26,10 +27,17 @@ import numpy as np
 
 from judge import mistakes
 from judge.mistakes import Mixture
+from judge.places import working_in
 
 PROJECT = Path(__file__).resolve().parent.parent
-LIBRARIES = ["matplotlib", "numpy", "scipy"]  # no others are offered: names may be misspelt
+LIBRARIES = ["matplotlib", "numpy"]  # no others are offered: names may be misspelt
+OURS = ["judge", "recommend", "tests"]  # packages here, which hide a student's of these names
 NUMBERS = {"ll", "cost", "rmse", "bic"}
+IMPORTS = {  # of names that are often used without one
+    "GaussianMixture": "from common import GaussianMixture",
+    "logsumexp": "from scipy.special import logsumexp",
+    "np": "import numpy as np",
+}
 GONE = {  # of NumPy: what to write now
     "asscalar": "x.item()",
     "bool": "bool",
@@ -39,6 +47,11 @@ GONE = {  # of NumPy: what to write now
     "object": "object",
     "product": "np.prod",
 }
+
+
+# Errors are shares of the largest entry that is expected.
+ROUNDING = 1e-9  # sums in another order differ by less
+LIMIT = 1e-6  # more is wrong
 
 
 # 1. A call of a student's function
@@ -54,16 +67,27 @@ class OutOfTime(BaseException):
 
 @contextlib.contextmanager
 def quiet():
-    """Let a student's code print and warn into nothing, and read nothing."""
+    """Let a student's code print and warn into nothing, read nothing, and not end Python."""
     with contextlib.ExitStack() as stack:
         nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
         stack.enter_context(contextlib.redirect_stdout(nowhere))
         stack.enter_context(contextlib.redirect_stderr(nowhere))
         stack.enter_context(mock.patch.object(sys, "stdin", None))
+        stack.enter_context(mock.patch.object(sys, "breakpointhook", stop_for_input))
+        stack.enter_context(mock.patch.object(pdb, "set_trace", stop_for_input))
+        stack.enter_context(mock.patch.object(os, "_exit", sys.exit))
+        if "matplotlib" in sys.modules:  # no windows; where none can be, asking is an error
+            no_windows = mock.patch.object(sys.modules["matplotlib"], "use", lambda *_, **__: None)
+            stack.enter_context(no_windows)
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.enter_context(np.errstate(all="ignore"))  # 0/0 is told by its nan
         yield
+
+
+def stop_for_input(*_, **__):
+    """In place of the debugger, which would stop one line later."""
+    raise RuntimeError("lost sys.stdin")
 
 
 @contextlib.contextmanager
@@ -85,14 +109,14 @@ def time_limit(seconds):
         signal.signal(signal.SIGPROF, before)
 
 
-def told(error, where):
-    """An exception of a student's code in words, with the file and the line of their code."""
+def told(error, where, folder):
+    """An exception of a student's code in words, with the file and the line in their folder."""
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{Path(error.filename).name}, line {error.lineno}"
         return f"{place}: {type(error).__name__}: {error.msg}\n{(error.text or '').strip()}"
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if Path(frame.filename).parent == PROJECT]
-    theirs = [frame for frame in theirs if Path(frame.filename).name != "test.py"]
+    theirs = [frame for frame in frames if Path(frame.filename).parent == folder]
+    theirs = [frame for frame in theirs if Path(frame.filename) != PROJECT / "test.py"]
     if not theirs:
         return f"{where} does not work: {first_line(error)}"
     last = theirs[-1]
@@ -101,7 +125,7 @@ def told(error, where):
         return f"{Path(last.filename).stem}.{last.name} is not written yet ({place})"
     if isinstance(error, SystemExit):
         return f"{place} ends Python: take it out\n{last.line}"
-    words = advice(error, last.line) or f"{first_line(error)} (in {where})"
+    words = advice(error, last.line, folder) or f"{first_line(error)} (in {where})"
     return f"{place}: {words}\n{last.line}"
 
 
@@ -111,19 +135,29 @@ def first_line(error):
     return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
 
 
-def advice(error, line):
+def advice(error, line, folder):
     """How to write the line of a student's code that raised an error, or None."""
     message = str(error)
     if isinstance(error, ImportError):
-        package = re.search(r"(from|import)\s+[\w.]*\.(common|kmeans|naive_em|em)\b", line)
-        if package:
-            words = f"the modules lie in no package here: write {package[1]} {package[2]}"
+        package = re.search(r"(from|import)\s+([\w.]*)\.(common|kmeans|naive_em|em)\b", line)
+        if package and not message.startswith("cannot import name"):
+            words = f"{why_no_package(package[2], folder)}: write {package[1]} {package[3]}"
             return f"{words} import ..." if package[1] == "from" else words
         if error.name in LIBRARIES:
             install = f"{sys.executable} -m pip install {error.name}"
             return f"it needs {error.name}, which is missing: {install}"
     if "lost sys.stdin" in message:
         return "it waits for input: take it out"
+    lacking = re.search(r"cannot import name '(\w+)' from '([\w.]+\.)?common'", message)
+    lacking = lacking or re.search(r"module 'common' has no attribute '(\w+)'", message)
+    if lacking:
+        if folder != PROJECT and (folder / "common.py").is_file():
+            return f"your common.py has no {lacking[1]}"
+        words = f"common.py has no {lacking[1]}: is it in your common.py? "
+        return words + "Judge the folder where that lies: python test.py FOLDER"
+    if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
+        helper = "is it misspelt, or a function of another file of yours, such as your common.py?"
+        return f"{message}: {IMPORTS.get(error.name, helper)}"
     gone = re.search(r"module 'numpy' has no attribute '(\w+)'", message)
     if gone and gone[1] in GONE:
         return f"NumPy no longer has np.{gone[1]}: write {GONE[gone[1]]}"
@@ -134,10 +168,22 @@ def advice(error, line):
     return None
 
 
+def why_no_package(name, folder):
+    """Why a package, from which a student imports one of the four modules, is not found."""
+    top, dot, _ = name.partition(".")
+    if folder == PROJECT or not top:
+        return "the modules lie in no package here"
+    if top in OURS:
+        return f"{top} is a package of the judge here"
+    if dot:
+        return "packages in packages are not found here"
+    return f"there is no package {top} here, the modules lie in {folder.name}"
+
+
 # 2. What a function returned
 
 
-def array(value):
+def as_array(value):
     """What np.asarray makes of a value; of rows of different lengths, an array of no numbers."""
     if isinstance(value, np.ma.MaskedArray):
         value = value.filled(np.nan)
@@ -154,13 +200,13 @@ def values_of(names, result):
     return list(result) if type(result) in (tuple, list) else []
 
 
-def fits(name, value):
+def is_of_kind(name, value):
     """Whether a value is of the kind that its name promises."""
     if name == "mixture":
         return all(hasattr(value, part) for part in ("mu", "var", "p"))
     if name in NUMBERS:
-        return array(value).size == 1 and array(value).dtype.kind in "fiu"
-    return isinstance(value, (np.ndarray, list)) and np.shape(array(value)) != ()
+        return as_array(value).size == 1 and as_array(value).dtype.kind in "fiu"
+    return isinstance(value, (np.ndarray, list)) and np.shape(as_array(value)) != ()
 
 
 def misfit(returns, result, row):
@@ -168,7 +214,7 @@ def misfit(returns, result, row):
     names = returns.split(", ")
     values = values_of(names, result)
     complete = len(values) == len(names)
-    if complete and all(map(fits, names, values)):
+    if complete and all(map(is_of_kind, names, values)):
         return None
     should = f"({returns})" if len(names) > 1 else returns
     words = f" returns {describe(result)}, it should return {should}"
@@ -176,10 +222,10 @@ def misfit(returns, result, row):
         return f"{words}: there is no return, or nothing behind it"
     if not complete:
         return words
-    if any(all(map(fits, names, order)) for order in itertools.permutations(values)):
+    if any(all(map(is_of_kind, names, order)) for order in itertools.permutations(values)):
         return f"{words}: the order is wrong"
     for name, value in zip(names, values):
-        if name in NUMBERS and array(value).size > 1:
+        if name in NUMBERS and as_array(value).size > 1:
             words = f": {name} has to be one number, it is an array of shape {np.shape(value)}"
             if name == "ll":
                 words += f": add up what the {row}s give"
@@ -190,13 +236,13 @@ def describe(value):
     """What a function returned, in a few words."""
     if value is None:
         return "None"
-    if fits("mixture", value):
+    if is_of_kind("mixture", value):
         return "a mixture"
     if isinstance(value, tuple):
         return f"({', '.join(describe(part) for part in value)})"
     if isinstance(value, np.ndarray) and value.shape:
         return f"an array of shape {value.shape}"
-    return "a number" if fits("ll", value) else f"a {type(value).__name__}"
+    return "a number" if is_of_kind("ll", value) else f"a {type(value).__name__}"
 
 
 def parts_of(returns, result):
@@ -230,30 +276,39 @@ def off_by(got, expected):
 class Judge(unittest.TestCase):
     """What the four test cases of the course have in common; each sets name and functions."""
 
+    folder = PROJECT  # where the modules lie
     name = ""  # of the module
     functions = {}  # {function: (what it takes, what it returns)}
-    words = {"row": "point", "column": "column", "component": "component"}
+    nouns = {"row": "point", "column": "column", "component": "component"}
     seconds = 10  # of processor time for a call
     why_endless = {}  # {function: words that follow where it takes longer}
+    only = ""  # what stands before a failure
     failed = set()  # "em.mstep", ...: a test that calls one of them is skipped
     notes = {}  # {words: [functions]}: right by the course, but would break elsewhere
+    unjudged = {}  # {module: why it is not judged}
+    data = None  # the folder of --data
+    reference = None  # what test_solutions.txt says, as reference.read gives it
 
     def setUp(self):
         """Import the module, once common.py is imported, which it needs."""
         for name in ("common", self.name):
+            self.label = name_of(self) if name == self.name else f"{name}.py"
             function = f"the import of {name}.py"
             self.wait_for(function)
+            if name in self.unjudged:
+                self.skipTest("not judged")
             try:
-                with quiet(), time_limit(self.seconds):
+                with quiet(), time_limit(self.seconds), working_in(self.folder):
                     module = importlib.import_module(name)
             except OutOfTime:
                 words = f"{function} takes more than {self.seconds} seconds: a module should "
-                self.wrong(function, words + "define functions, and run nothing")
+                self.blame(function, words + "define functions, and run nothing")
             except (Exception, SystemExit) as error:
-                words = told(error, function)
+                self.skip_without_scipy(error, name)
+                words = told(error, function, self.folder)
                 if getattr(error, "name", None) == name and isinstance(error, ModuleNotFoundError):
                     words = f"there is no {name}.py beside test.py"
-                self.wrong(function, words)
+                self.blame(function, words)
             if name == "common":
                 self.check_mixture(function, module)
         self.GaussianMixture = sys.modules["common"].GaussianMixture
@@ -262,7 +317,7 @@ class Judge(unittest.TestCase):
     def check_mixture(self, function, common):
         """Fail where common.py has another GaussianMixture than the course's."""
         if not hasattr(common, "GaussianMixture"):
-            self.wrong(function, "common.py has no GaussianMixture")
+            self.blame(function, "common.py has no GaussianMixture")
         try:
             mixture = common.GaussianMixture(1, 2, 3)
             fields = (mixture.mu, mixture.var, mixture.p)
@@ -270,7 +325,15 @@ class Judge(unittest.TestCase):
             fields = None
         if fields != (1, 2, 3):
             words = "common.GaussianMixture should have three fields, in this order: mu, var, p"
-            self.wrong(function, words)
+            self.blame(function, words)
+
+    def skip_without_scipy(self, error, module):
+        """Judge nothing of a module that needs SciPy where it is missing: that is no mistake."""
+        if isinstance(error, ModuleNotFoundError) and error.name == "scipy":
+            install = f"{sys.executable} -m pip install scipy"
+            words = f"{module}.py needs scipy, as the course's starter does: {install}"
+            self.unjudged[module] = words
+            self.skipTest("not judged")
 
     def wait_for(self, *functions):
         """Skip the test if one of the functions has failed."""
@@ -281,10 +344,14 @@ class Judge(unittest.TestCase):
     def has_failed(self, *functions):
         return any(f"{self.name}.{function}" in self.failed for function in functions)
 
-    def wrong(self, function, words):
+    def blame(self, function, words):
         """Fail, and remember the function."""
         self.failed.add(function)
-        self.fail(words)
+        self.fail(self.only + words)
+
+    def for_components(self, K):
+        """Let a failure say that only K = 1 fails: it is tested last."""
+        self.only = "only with K = 1: " if K == 1 else ""
 
     def note(self, function, words):
         functions = self.notes.setdefault(words, [])
@@ -297,8 +364,8 @@ class Judge(unittest.TestCase):
         self.wait_for(full)
         try:
             return self.result(function, arguments)[0]
-        except Wrong as wrong:
-            self.wrong(full, str(wrong))
+        except Wrong as problem:
+            self.blame(full, str(problem))
 
     def result(self, function, arguments):
         """What a function makes of copies of the arguments, {part: array}, and which it changed.
@@ -319,8 +386,9 @@ class Judge(unittest.TestCase):
             words = f"{full} takes more than {self.seconds} seconds"
             raise Wrong(words + self.why_endless.get(function, "")) from None
         except (Exception, SystemExit) as error:
-            raise Wrong(told(error, full)) from None
-        problem = misfit(returns, result, self.words["row"])
+            self.skip_without_scipy(error, self.name)
+            raise Wrong(told(error, full, self.folder)) from None
+        problem = misfit(returns, result, self.nouns["row"])
         if problem:
             raise Wrong(full + problem)
         parts = parts_of(returns, result)
@@ -336,12 +404,12 @@ class Judge(unittest.TestCase):
             return
         names = list(signature.parameters)
         expected = takes.split(", ")
-        wrong = names != expected and sorted(names) == sorted(expected)  # in another order
+        fits = names == expected or sorted(names) != sorted(expected)  # not in another order
         try:
             signature.bind(*arguments)
         except TypeError:
-            wrong = True
-        if wrong:
+            fits = False
+        if not fits:
             raise Wrong(f"{full} takes ({', '.join(names)}), it should take ({takes})")
 
     def fresh(self, argument):
@@ -352,7 +420,7 @@ class Judge(unittest.TestCase):
 
     def checked_array(self, function, part, value):
         """A part as an array, or a number; notes say what may stand in the way of others' code."""
-        result = array(value)
+        result = as_array(value)
         if result.dtype.kind not in "fiu":
             raise Wrong(f"{self.name}.{function}: {part} is no array of real numbers")
         if part in NUMBERS and result.shape != ():
@@ -380,38 +448,50 @@ class Judge(unittest.TestCase):
             self.note(function, f"{words}copy it first, {copied} = {changed[0]}.copy()")
         return changed
 
-    def check(self, function, arguments, expected, case=""):
-        """Every part of what a function returns is what is expected; case is said of no mistake."""
-        self.compare(function, arguments, self.call(function, *arguments), expected, case)
+    def check(self, function, arguments, expected, hint=""):
+        """Every part of what a function returns is what is expected."""
+        self.compare(function, arguments, self.call(function, *arguments), expected, hint)
 
-    def compare(self, function, arguments, got, expected, case="", limit=1e-6):
-        """Fail where what a function returned is off, and name the mistake that explains it."""
+    def compare(self, function, arguments, got, expected, hint="", limit=LIMIT, whole=False):
+        """Fail where what a function returned is off, and name the mistake that explains it.
+
+        The hint follows, or stands in the mistake's place where none is found; or, if whole is
+        true, where none explains all parts that are off.
+        """
         errors = {part: off_by(got[part], expected[part]) for part in expected}
-        if max(errors.values()) <= 1e-9:
+        if max(errors.values()) <= ROUNDING:
             return
         self.check_precision(function, got)
-        wrong = [part for part in expected if errors[part] > limit]
-        if not wrong:
+        off = [part for part in expected if errors[part] > limit]
+        if not off:
             words = "the last digits are off, by 1e-9 to 1e-6 of the largest entry: look for a "
             self.note(function, words + "rounded constant, or for one that is added against 0/0")
             return
-        for words, code in mistakes.allowed(self.name, function):
-            if self.explained(function, code, arguments, got, expected, limit) == wrong:
-                self.note(function, words)
-                return
-        words = ""
-        part = wrong[0]
-        for mistake, code in mistakes.mistaken(self.name, function):
-            parts = self.explained(function, code, arguments, got, expected, limit)
-            if parts == wrong or (parts and not words):  # of all parts, or else the first of some
-                words = mistake.format(**self.words)
-                part = parts[0]
-            if parts == wrong:
-                break
-        words = words or self.why_unreliable(function, arguments, got)
-        lines = [words, case, self.entry(part, got[part], expected[part], limit)]
+
+        def explanation(table):
+            """The words that explain all parts that are off, or else the first to explain some."""
+            first = "", []
+            for words, code in table(self.name, function):
+                parts = self.explained(function, code, arguments, got, expected, limit)
+                if parts == off:
+                    return words, parts
+                if not first[1]:
+                    first = words, parts
+            return first
+
+        words, parts = explanation(mistakes.allowed)
+        if parts == off:
+            self.note(function, words)
+            return
+        words, parts = explanation(mistakes.mistaken)
+        if whole and parts != off:
+            words, parts = "", off
+        elif not parts:
+            words, parts = self.why_unreliable(function, arguments, got), off
+        lines = [words.format(**self.nouns), hint]
+        lines.append(self.entry(parts[0], got[parts[0]], expected[parts[0]], limit))
         full = f"{self.name}.{function}"
-        self.wrong(full, f"{full}: " + "\n".join(line for line in lines if line))
+        self.blame(full, f"{full}: " + "\n".join(line for line in lines if line))
 
     def check_precision(self, function, got):
         """Fail for numbers of too few digits, where they show."""
@@ -421,10 +501,10 @@ class Judge(unittest.TestCase):
                     f"{self.name}.{function} computes {part} in {value.dtype}, which has too few "
                 )
                 words += "digits for the course's figures: use float64"
-                self.wrong(f"{self.name}.{function}", words)
+                self.blame(f"{self.name}.{function}", words)
 
     def why_unreliable(self, function, arguments, got):
-        """Why a function may be wrong that makes none of the typical mistakes, or None."""
+        """Why a function may be wrong that makes none of the typical mistakes, or ""."""
         with contextlib.suppress(Wrong):
             again, changed = self.result(function, arguments)
             if "X" in changed:
@@ -433,7 +513,7 @@ class Judge(unittest.TestCase):
             for part, value in got.items():
                 if not same(again[part], value):
                     return "it gives another result each time, for the same arguments"
-        return None
+        return ""
 
     def explained(self, function, code, arguments, got, expected, limit):
         """The parts that are off where code gives the same; [] where it gives anything else.
@@ -450,7 +530,7 @@ class Judge(unittest.TestCase):
             return []
         return [part for part in about if off_by(got[part], expected[part]) > limit]
 
-    def entry(self, part, got, expected, limit=1e-6):
+    def entry(self, part, got, expected, limit=LIMIT):
         """The first entry of a part that is off, and what it should be."""
         got = np.asarray(got, dtype=float)
         expected = np.asarray(expected, dtype=float)
@@ -473,9 +553,30 @@ class Judge(unittest.TestCase):
 
     def labels(self, part):
         """What the indices of an array count."""
-        row, column, component = (self.words[key] for key in ("row", "column", "component"))
+        row, column, component = (self.nouns[key] for key in ("row", "column", "component"))
         labels = {"mu": [component, column], "post": [row, component], "X_pred": [row, column]}
         return labels.get(part, [component])
+
+    def check_reference(self, function, got):
+        """What a function makes of test_incomplete.txt stands in test_solutions.txt, to 1e-6."""
+        full = f"{self.name}.{function}"
+        for part, expected in self.reference.outputs[full].items():
+            if off_by(got[part], expected) > LIMIT:
+                words = self.entry(part, got[part], expected)
+                self.blame(full, f"{full}, on test_incomplete.txt: {words}")
+
+    def course_data(self, name):
+        """A matrix of the course's own, in the folder of --data."""
+        self.seconds = 900  # loops over 1,200 x 1,200 ratings take their time
+        if self.data is None or not (self.data / name).is_file():
+            self.skipTest("--data DIR, a folder of the course's own files")
+        return np.loadtxt(self.data / name)
+
+    def check_published(self, function, what, got, figure):
+        """A published figure, to the last of its four decimals."""
+        if not abs(got - figure) <= 0.51e-4:
+            full = f"{self.name}.{function}"
+            self.blame(full, f"{full}: {what} is {got:.4f}, the course published {figure:.4f}")
 
     def attempt(self, function, *arguments):
         """What call gives, or None where it would fail."""
@@ -492,7 +593,7 @@ class Judge(unittest.TestCase):
         if got is None:
             good = False
         else:
-            good = all(off_by(got[part], expected[part]) <= 1e-6 for part in expected)
+            good = all(off_by(got[part], expected[part]) <= LIMIT for part in expected)
         if not good:
             self.note(function, words)
 
@@ -512,11 +613,12 @@ class Verdict(unittest.TestResult):
         super().__init__()
         self.verbose = verbose
         self.passed = 0
-        self.wrong = []  # (name, words)
+        self.failures = []  # (name, words); the words on test_solutions.txt itself have no name
         self.waiting = []  # names
+        self.unjudged = 0  # tests
         self.reasons = []  # why others are skipped
 
-    def show(self, test, letter, word):
+    def print_letter(self, test, letter, word):
         if self.verbose:
             print(f"{name_of(test)} ... {word}", flush=True)
         else:
@@ -524,18 +626,20 @@ class Verdict(unittest.TestResult):
 
     def addSuccess(self, test):
         self.passed += 1
-        self.show(test, ".", "ok")
+        self.print_letter(test, ".", "ok")
 
     def addSkip(self, test, reason):
         if reason.startswith("waiting"):
             self.waiting.append(name_of(test))
+        elif reason == "not judged":
+            self.unjudged += 1
         else:
             self.reasons.append(reason)
-        self.show(test, "s", f"skipped: {reason}")
+        self.print_letter(test, "s", f"skipped: {reason}")
 
     def addFailure(self, test, err):
-        self.wrong.append((name_of(test), str(err[1])))
-        self.show(test, "F", "FAIL")
+        self.failures.append((test.label, str(err[1])))
+        self.print_letter(test, "F", "FAIL")
         if self.failfast:
             self.stop()
 
@@ -549,9 +653,11 @@ class Verdict(unittest.TestResult):
         """Print the failures, the verdict, and then the notes."""
         notes = self.lines_of_notes()
         print()
-        for name, words in self.wrong:
+        for name, words in self.failures:
             lines = words.splitlines()
-            if len(lines) == 1 and len(name + words) < 100:
+            if not name:
+                print(f"FAIL {words}")
+            elif len(lines) == 1 and len(name + words) < 100:
                 print(f"FAIL {name}: {words}")
             else:
                 print("\n    ".join([f"FAIL {name}", *lines]))
@@ -559,15 +665,20 @@ class Verdict(unittest.TestResult):
             names = ", ".join(self.waiting[:5])
             more = f" and {len(self.waiting) - 5} more" if len(self.waiting) > 5 else ""
             print(f"Waiting until that is mended: {names}{more}")
-        if self.wrong:
-            print(f"\nMend this first: {self.wrong[0][1].splitlines()[0]}")
+        if self.failures:
+            print(f"\nMend this first: {self.failures[0][1].splitlines()[0]}")
+        elif self.unjudged:
+            if self.passed:
+                print("All is well in what could be judged.")
         elif notes:
             print("All is well by the course, with notes below.")
         else:
             print("All is well: what was tested does what it should.")
-        counts = f"{self.passed} passed, {len(self.wrong)} failed"
+        counts = f"{self.passed} passed, {len(self.failures)} failed"
         if self.waiting:
             counts += f", {len(self.waiting)} waiting"
+        if self.unjudged:
+            counts += f", {self.unjudged} not judged"
         if self.reasons:
             counts += f", {len(self.reasons)} skipped: they need {self.reasons[0]}"
         print(counts)

@@ -1,11 +1,35 @@
 """Typical mistakes, each a change in the text of a right function, so that the judge can name them.
 
-RIGHT holds the functions of the course as a student could write them in NumPy. MISTAKES holds, for
-each function, the words for a mistake and below them the change of its text, `old => new`; nothing
-in front of the arrow means that the new line comes first. Where a student's function is wrong,
-the judge calls the changed ones with the same arguments; the first that returns the same as the
-student's names the mistake. To add a mistake, add its words and its change, and nothing else.
-ALLOWED has the same form: what is right by the course, though not what the judge expects.
+An example. RIGHT["rmse"] is
+
+    E = X - Y
+    rmse = np.sqrt((E**2).mean())
+
+and MISTAKES["rmse"] holds, among others,
+
+    it is a mean absolute error: square first
+        np.sqrt((E**2).mean()) => np.abs(E).mean()
+
+which `made` turns into a function, with the first and the last line that FRAMES has for it:
+
+    def rmse(X, Y):
+        E = X - Y
+        rmse = np.abs(E).mean()
+        return rmse
+
+Say a student's rmse returns 1.583 where test.py expects 2.051. The judge calls the changed rmse's
+with the same arguments, finds that this one returns 1.583, too, and says `common.rmse: it is a mean
+absolute error: square first`.
+
+- Words have one or more changes below them, made one after the other. Nothing in front of the arrow
+  means that the new line comes first.
+- A function may return several parts, as estep does, post and ll. A mistake explains those that are
+  off if all that it changes comes out as the student's. Told is the first mistake that explains
+  all parts that are off, or else the first that explains some (of run, which returns what some
+  iteration gives, only one that explains all).
+- ALLOWED has the same form, and is tried first: what is right by the course, though not what the
+  judge expects, and explains all that is off, becomes a note.
+- To add a mistake, add its words and its change, and nothing else: judge/check.py plants it.
 
 Nothing here is ever expected of a student: what is right comes from exact.py.
 """
@@ -96,7 +120,7 @@ bic = ll - P / 2 * np.log(n)
 }
 
 # The first lines and the last line that make a module's function of a text.
-NAIVE_MSTEP = """def mstep(X, post, mixture=None):
+NAIVE_MSTEP = """def mstep(X, post, *unused):
     rated = np.ones(X.shape)
     min_variance = 0
     mixture = None"""
@@ -136,7 +160,7 @@ the weights are left out of the posteriors: f needs + log p_j
     f = weight + constant => f = constant
 the weights are left out of the log-likelihood: its sums need p_j, too
     ll = row.sum() => ll = np.logaddexp.reduce(constant + exponent, axis=1).sum()
-the weights are left out of the posteriors, the log-likelihood has them
+the posteriors lack the weights: they are shares of exp(f), and f has + log p_j
     post = np.exp(f - row) => f = constant + exponent; \
 post = np.exp(f - np.logaddexp.reduce(f, axis=1, keepdims=True))
 f has p_j in place of log p_j
@@ -178,7 +202,7 @@ the exponent lacks the variance: - ||x_u - mu_j||^2 / (2 var_j)
     -distance / (2 * var) => -distance / 2
 -distance / 2 * var multiplies by var: the exponent needs -distance / (2 * var)
     -distance / (2 * var) => -distance / 2 * var
-the squared distance is a mean over the {column}s: it is their sum
+the squared distance is divided by the number of {column}s, as a mean over them is: it is their sum
     -distance / (2 * var) => -distance / size / (2 * var)
 the squared distance is that of the last {column} only: add up all of them
     ** 2 * rated[:, None]).sum(axis=2) => ** 2 * rated[:, None])[:, :, -1]
@@ -211,6 +235,8 @@ the log-likelihood is n times too large: (n,) and (n, 1) make an array of shape 
     ll = row.sum() => ll = len(X) * row.sum()
 the log-likelihood counts each {row} K times: add it up once, outside the loop over {component}s
     ll = row.sum() => ll = len(p) * row.sum()
+the log-likelihood adds up what earlier {row}s gave again: is a list or a sum not emptied for each?
+    ll = row.sum() => ll = row.cumsum().sum()
 the log-likelihood adds up densities: it needs their logarithms
     ll = row.sum() => ll = np.exp(row).sum()
 the log-likelihood is sum post * log post; it is the sum of log sum_j exp(f)
@@ -221,7 +247,7 @@ the log-likelihood is sum post * log post; it is the sum of log sum_j exp(f)
     ll = row.sum() => ll = np.log(np.exp(row) + 1e-6).sum()
 1e-10 is added to the whole density, log(sum + 1e-10): it hides points far from every mean
     ll = row.sum() => ll = np.log(np.exp(row) + 1e-10).sum()
-the log-likelihood is that of posteriors which sum to 1 already, 0: take it before they are divided
+the log-likelihood is 0: is it taken of posteriors that sum to 1 already, or is nothing added to it?
     ll = row.sum() => ll = 0.0
 the log-likelihood lacks the maxima: add to log(sum exp(f - max)) the max again
     ll = row.sum() => ll = row.sum() - f.max(axis=1).sum()
@@ -248,7 +274,7 @@ the posteriors are f itself: they are exp(f - logsumexp_j f)
     np.exp(f - row) => f
 the posteriors are shares of f: they are shares of exp(f)
     np.exp(f - row) => f / f.sum(axis=1, keepdims=True)
-the sum over the {component}s is not set back to 0 for each {row}
+the sum over the {component}s goes on from {row} to {row}: empty the list, or set the sum back to 0
     row = np.logaddexp.reduce(f, axis=1, keepdims=True) => \
 row = np.logaddexp.accumulate(np.logaddexp.reduce(f, axis=1, keepdims=True))
 the last {row} is left out: does a loop end at n - 1?
@@ -279,6 +305,21 @@ log(p + 1e-5) distorts the weights: the number against log 0 is 1e-16
     1e-16 => 1e-5
 log(p + 1e-6) distorts the weights: the number against log 0 is 1e-16
     1e-16 => 1e-6
+all logarithms are taken with log10: they are natural ones, np.log
+    f = weight + constant => f = (weight + constant) / np.log(10)
+it takes the {component}'s number for the {row}'s, X[j] for X[u]
+    f = weight + constant + exponent => f = weight + constant + np.diag(exponent) + 0 * exponent
+it takes the {component}'s number for the {row}'s, X[j] for X[u]
+    f = weight + constant + exponent => f = weight + np.diag(constant + exponent) + 0 * exponent
+the cross term of the distance has the wrong sign: ||x - mu||^2 = ||x||^2 - 2 x.mu + ||mu||^2
+    -distance / (2 * var) => -(distance + 4 * (X * rated) @ mu.T) / (2 * var)
+the square root of var is taken: var is a variance, and belongs there as it is
+    => mixture = GaussianMixture(mixture.mu, np.sqrt(mixture.var), mixture.p)
+only the first {row} is computed: is return inside the loop?
+    post = np.exp(f - row) => post = np.exp(f - row); post[1:] = 0; row = row[:1]
+the last {component} is left out: does a loop end at K - 1?
+    f = weight + constant + exponent => \
+f = weight + constant + exponent; f[:, -1] = -np.inf
 """
 
 MISTAKES["em.estep"] = """
@@ -296,6 +337,8 @@ the constant takes the same |C_u| for all users: it needs each user's own
     -size / 2 => -size.mean() / 2
 the constant of the density lacks |C_u|: - |C_u|/2 log(2 pi var_j)
     -size / 2 => -1 / 2
+|C_u| // 2 cuts off the half of an odd number: - |C_u|/2 log(2 pi var_j)
+    -size / 2 => -(size // 2)
 """
 
 MISTAKES["kmeans.estep"] = """
@@ -403,6 +446,20 @@ the variance is the same for every {component}: each needs its own
     var = sse / count.sum(axis=1) => var = np.full(len(mu), sse.sum() / count.sum())
 the variance is that of the squares: subtract the squared mean, or take (x_u - mu_j)^2
     sse = (post * distance).sum(axis=0) => sse = (post.T @ (X**2 * rated)).sum(axis=1)
+p is divided by a number that is written in the code, 250: it needs n, the number of {row}s
+    post.sum(axis=0) / n => post.sum(axis=0) / 250
+p is divided by a number that is written in the code, 1200: it needs n, the number of {row}s
+    post.sum(axis=0) / n => post.sum(axis=0) / 1200
+the sum of squares is not weighted with the posteriors: sum_u post[u, j] ||x_u - mu_j||^2
+    sse = (post * distance).sum(axis=0) => sse = distance.sum(axis=0)
+the distances in the variance are not squared: sum_u post[u, j] ||x_u - mu_j||^2
+    sse = (post => distance = np.sqrt(distance); sse = (post
+mu and var of the mixture have changed places: GaussianMixture(mu, var, p)
+    p = post.sum(axis=0) / n => p = post.sum(axis=0) / n; mu, var = var, mu
+only the last {component} gets its variance: does the line stand behind the loop?
+    var = np.maximum(var, min_variance) => var = np.maximum(var, min_variance); var[:-1] = 0
+the means are the first {row}s: X[j] stands for X[u]
+    distance = => mu = X[: len(mu)]; distance =
 """
 
 MISTAKES["naive_em.mstep"] = """
@@ -410,6 +467,8 @@ no variance falls below a least one: naive EM has no such limit
     np.maximum(var, min_variance) => np.maximum(var, 0.5)
 no variance falls below a least one: naive EM has no such limit
     np.maximum(var, min_variance) => np.maximum(var, 1)
+the sum of squares is that of the last {row} only: add up all of them
+    sse = (post * distance).sum(axis=0) => sse = (post * distance)[-1]
 """
 
 MISTAKES["kmeans.mstep"] = """
@@ -427,14 +486,14 @@ the cost is a mean: it is the sum over all {row}s
     cost = (post * distance).sum() => cost = (post * distance).sum() / (n * d)
 the cost is the sum of the variances: it is that of the squared distances
     p = post.sum(axis=0) / n => p = post.sum(axis=0) / n; cost = var.sum()
+the sum of squares is that of the last {row} only: add up all of them
+    sse = (post * distance).sum(axis=0) => sse = (post * distance)[-1]
 """
 
 MISTAKES["em.mstep"] = """
 min_variance is ignored: np.maximum(var, min_variance)
     np.maximum(var, min_variance) => var
-min_variance is ignored, .25 is written in the code: np.maximum(var, min_variance)
-    np.maximum(var, min_variance) => np.maximum(var, 0.25)
-min_variance is an upper bound here; it is the least variance, np.maximum(var, min_variance)
+no variance is above min_variance, which is the least one: np.maximum(var, min_variance)
     np.maximum(var, min_variance) => np.minimum(var, min_variance)
 min_variance is applied to the sum of squares: it belongs after the division
     var = sse / count => var = np.maximum(sse, min_variance) / count
@@ -444,6 +503,8 @@ min_variance is added: it is the least variance, np.maximum(var, min_variance)
 a mean is updated although its denominator, sum_u post[u, j] delta(l, C_u), is below 1: \
 keep the old one there
     count >= 1 => count >= 0
+a mean is updated although its denominator is below 1: the limit is 1
+    count >= 1 => count >= 0.5
 a mean is kept although its denominator is above 1: the limit is 1
     count >= 1 => count >= 1.5
 a mean is kept although its denominator is above 1: the limit is 1
@@ -497,14 +558,33 @@ the means are divided by sums of ratings: the denominator counts those who rated
     mu = total / count => mu = total / (post.T @ X)
 p counts ratings, sum_u post[u, j] |C_u|: it counts users, sum_u post[u, j] / n
     post.sum(axis=0) / n => count.sum(axis=1) / rated.sum()
+a mean whose denominator is below 1 is divided by 1: keep the old one there
+    mu = total / count => mu = total / np.maximum(count, 1)
+    count >= 1 => count >= 0
+p is divided by the number of ratings: it needs n, the number of users
+    post.sum(axis=0) / n => post.sum(axis=0) / rated.sum()
+min_variance is ignored, another number is written in the code: np.maximum(var, min_variance)
+    np.maximum(var, min_variance) => np.maximum(var, 0.5)
+min_variance is ignored, another number is written in the code: np.maximum(var, min_variance)
+    np.maximum(var, min_variance) => np.maximum(var, 1)
+only a variance of 0 becomes min_variance: every one below it should
+    np.maximum(var, min_variance) => np.where(var > 1e-12, var, min_variance)
+the variance is divided by the number of all ratings: it needs sum_u post[u, j] |C_u|
+    var = sse / count.sum(axis=1) => var = sse / rated.sum()
+the means are divided by the number of raters: it needs the sum of their post[u, j]
+    mu = total / count => mu = total / rated.sum(axis=0)
+every variance is min_variance: is the sum of squares too small, that of the last user for example?
+    np.maximum(var, min_variance) => np.full(len(mu), min_variance)
+var holds standard deviations; it needs variances, without the square root
+    np.maximum(var, min_variance) => np.maximum(np.sqrt(var), min_variance)
 """
 
 MISTAKES["kmeans.run"] = """
-the tolerance is 1e-2 of the cost, it is 1e-4 itself
+it stops as with a limit of 1e-2 of the cost: it should be 1e-4 itself
     1e-4 => 1e-2 * cost
-the tolerance is 1e-3 of the cost, it is 1e-4 itself
+it stops as with a limit of 1e-3 of the cost: it should be 1e-4 itself
     1e-4 => 1e-3 * cost
-the limit is 1, it is 1e-4
+it stops as with a limit of 1: it should be 1e-4
     1e-4 => 1
 it returns the mixture that was passed in: it needs that of the last M-step
     => passed = mixture
@@ -527,21 +607,25 @@ it returns the mixture that was passed in: it needs that of the last M-step
 it returns the post that was passed in: it needs that of the last E-step
     => passed = post
     break => post = passed; break
-the limit lacks the factor |new|, 1e-6 * |new|
+it stops as with a limit of 1e-6, without the factor |new|: it should be 1e-6 * |new|
     1e-6 * abs(ll) => 1e-6
-the tolerance is 1e-3, it should be 1e-6
+it stops as with a limit of 1e-3 * |new|: it should be 1e-6 * |new|
     1e-6 => 1e-3
-the tolerance is 1e-4, it should be 1e-6
+it stops as with a limit of 1e-4 * |new|: it should be 1e-6 * |new|
     1e-6 => 1e-4
-the tolerance is 1e-5, it should be 1e-6
+it stops as with a limit of 1e-5 * |new|: it should be 1e-6 * |new|
     1e-6 => 1e-5
-the tolerance is 1e-7, it should be 1e-6
+it stops as with a limit of 1e-7 * |new|: it should be 1e-6 * |new|
     1e-6 => 1e-7
-the limit is 1e-4 without the factor |new|, 1e-6 * |new|
+it stops as with a limit of 1e-4, without the factor |new|: it should be 1e-6 * |new|
     1e-6 * abs(ll) => 1e-4
 """
 
 MISTAKES["em.run"] = """
+log(p + exp(-16)) in estep distorts the weights: the number against log 0 is 1e-16
+    estep(X, mixture) => estep(X, mixture._replace(p=mixture.p + np.exp(-16)))
+log(p + 1e-7) in estep distorts the weights: the number against log 0 is 1e-16
+    estep(X, mixture) => estep(X, mixture._replace(p=mixture.p + 1e-7))
 the M-step always takes the mixture that was passed in: it needs the last one
     => passed = mixture
     mixture = mstep(X, post, mixture) => mixture = mstep(X, post, passed)
@@ -549,7 +633,8 @@ it makes naive EM's E-step, where missing entries count as ratings of 0: use the
     post, ll = estep(X, mixture) => post, ll = estep(np.where(X == 0, 1e-300, X), mixture)
 the M-step has another min_variance than its default
     mixture = mstep(X, post, mixture) => mixture = mstep(X, post, mixture, 0.5)
-it returns the mixture before the last M-step: it needs that of the last iteration
+the mixture that it returns lacks the last M-step, as X_pred in test_solutions.txt shows: return \
+the one after it
     mixture = mstep => before = mixture; mixture = mstep
     break => mixture = before; break
 """
@@ -591,6 +676,18 @@ nothing is filled in: the missing entries are still 0
     guess, X) => 0, X)
 the given ratings are gone, 0 stands in their place: they stay as they are
     guess, X) => guess, 0)
+only the last user's missing ratings are filled in: does the filling stand behind the loop?
+    X_pred = np.where(X == 0, guess, X) => \
+X_pred = np.where((X == 0) & (np.arange(len(X)) == len(X) - 1)[:, None], guess, X)
+only the first user's missing ratings are filled in: is return inside the loop?
+    X_pred = np.where(X == 0, guess, X) => \
+X_pred = np.where((X == 0) & (np.arange(len(X)) == 0)[:, None], guess, X)
+it takes the mean of the type with the largest weight: it needs sum_j post[u, j] mu_j
+    post @ mixture.mu => mixture.mu[mixture.p.argmax()]
+it takes the first movie's means for all movies: it needs sum_j post[u, j] mu_jl
+    post @ mixture.mu => post @ mixture.mu[:, :1]
+it takes the movie's number for the user's, post[l] for post[u]
+    post @ mixture.mu => (post[: X.shape[1]] * mixture.mu.T).sum(axis=1)
 """
 
 MISTAKES["init"] = """
@@ -699,6 +796,14 @@ it has the wrong sign as a whole: the course's is ll - 1/2 P log n
     ll - P / 2 => -ll + P / 2
 it is 2 ll - P log n, in another convention: the course's is ll - 1/2 P log n
     ll - P / 2 => 2 * ll - P
+it counts 4 K - 1 parameters, which holds in the plane only: K d are means
+    K * d + K + (K - 1) => 4 * K - 1
+K is taken from mu.shape[1], which is d: it is mu.shape[0]
+    K = len(mixture.mu) => K = d
+it uses the logarithm of a number that is written in the code, 250: it needs log n
+    np.log(n) => np.log(250)
+it uses the logarithm of a number that is written in the code, 1200: it needs log n
+    np.log(n) => np.log(1200)
 """
 
 # What gives every figure of the course, and is told in a note. Where a step is changed, run calls
@@ -715,9 +820,14 @@ ALLOWED["naive_em.estep"] = """
     f = weight + constant + exponent => f = np.log(np.exp(weight + constant + exponent) + 1e-16)
 """
 
+ALLOWED["em.mstep"] = """
+min_variance is ignored, .25 is written in the code: np.maximum(var, min_variance)
+    np.maximum(var, min_variance) => np.maximum(var, 0.25)
+"""
+
 ALLOWED["naive_em.run"] = """
-it returns the mixture before its last M-step, which no figure of the course shows: return that \
-of the last
+the mixture that it returns lacks the last M-step, which no figure of the course shows: return \
+the one after it
     mixture = mstep => before = mixture; mixture = mstep
     break => mixture = before; break
 """
