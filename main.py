@@ -38,7 +38,8 @@ if sys.version_info < (3, 10):  # noqa: UP036
 try:
     import matplotlib.pyplot as plt
     import numpy as np
-    from matplotlib.animation import PillowWriter
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image  # Matplotlib needs it, too
 except ModuleNotFoundError as problem:
     if problem.name not in ("numpy", "matplotlib"):
         raise
@@ -535,6 +536,8 @@ def iterations(model, X, K, seed):
     """
     X = X.copy()
     mixture, _ = start(X, K, seed)
+    if hasattr(model, "prepare"):  # our em's: it does once what no iteration changes
+        X = model.prepare(X)
     old_ll = -math.inf
     while True:
         post, ll = model.estep(X, mixture)
@@ -671,20 +674,22 @@ def save_animation(toy, steps, path):
     margin = 0.4 * toy.std() or 1
     left, low = toy.min(axis=0) - margin
     right, high = toy.max(axis=0) + margin
-    figure = plt.Figure(figsize=(6, 4.4))
+    figure = plt.Figure(figsize=(6, 4.4), dpi=80)
+    canvas = FigureCanvasAgg(figure)
     ax = figure.subplots()
-    writer = PillowWriter(fps=2)
-    with writer.saving(figure, path, dpi=80):
-        for i in frames:
-            mixture, post, ll = steps[i]
-            title = f"EM, K = {len(from_left)}: iteration {i + 1}, log-likelihood {ll:.1f}"
-            ax.clear()
-            draw_mixture(ax, toy, mixture, post, from_left, title)
-            ax.set_aspect("equal", adjustable="box")
-            ax.set(xlim=(left, right), ylim=(low, high))
-            writer.grab_frame()
-        for _ in range(3):  # the last picture stays for two seconds
-            writer.grab_frame()
+    images = []
+    for i in frames:
+        mixture, post, ll = steps[i]
+        title = f"EM, K = {len(from_left)}: iteration {i + 1}, log-likelihood {ll:.1f}"
+        ax.clear()
+        draw_mixture(ax, toy, mixture, post, from_left, title)
+        ax.set_aspect("equal", adjustable="box")
+        ax.set(xlim=(left, right), ylim=(low, high))
+        canvas.draw()
+        images.append(Image.fromarray(np.array(canvas.buffer_rgba())).convert("RGB"))
+    milliseconds = [500] * len(images)
+    milliseconds[-1] = 2000
+    images[0].save(path, append_images=images[1:], save_all=True, duration=milliseconds, loop=0)
     show(f"Saved {shown(path)}")
 
 

@@ -287,7 +287,6 @@ def best_items(ratings, matrix, chosen, top):
     item_means = np.bincount(ratings.items, ratings.values) / item_ratings
     starts = np.searchsorted(ratings.users, np.arange(n + 1))  # where a user's ratings start
     by_popularity = np.argsort(-item_ratings, kind="stable")
-    top = min(top, d)
     step = max(1, PREDICTIONS // d)
     for first in range(0, len(chosen), step):
         progress(f"{first} of {len(chosen)} lists made")
@@ -296,10 +295,8 @@ def best_items(ratings, matrix, chosen, top):
         for u, x_hat in zip(block, predictions):
             x_hat[ratings.items[starts[u] : starts[u + 1]]] = -math.inf
             x_hat = x_hat[by_popularity]
-            # Sorting no more than the best, and those that equal the last of them, is much faster.
-            least = np.partition(x_hat, d - top)[d - top]
-            places = np.flatnonzero((x_hat >= least) & (x_hat > -math.inf))
-            places = places[np.argsort(-x_hat[places], kind="stable")][:top]
+            places = np.argsort(-x_hat, kind="stable")[:top]
+            places = places[x_hat[places] > -math.inf]
             best = []
             for l, prediction in zip(by_popularity[places], x_hat[places]):
                 best.append(

@@ -128,7 +128,7 @@ def fit(
     delta = both_ways(matrix.delta)
     add_averages(matrix)
     tastes = both_ways(matrix.residuals())
-    var_of_tastes = matrix.mean_square()
+    var_of_tastes = matrix.mean_square(tastes["users"])
     choices = both_ways(matrix.choices())
     var_of_choices = mean_square_of_choices(matrix.delta)
     for number, view in enumerate(VIEWS):
@@ -136,7 +136,8 @@ def fit(
         for rows in ("users", "items"):
             residuals = both_ways(matrix.residuals())[rows]
             if view == "residuals":
-                post = types(residuals, delta[rows], matrix.mean_square(), K, PULL, draws)
+                var = matrix.mean_square(residuals)
+                post = types(residuals, delta[rows], var, K, PULL, draws)
             elif view == "choices":
                 post = types(choices[rows], None, var_of_choices, VIEW_K, VIEW_PULL, draws)
             else:
@@ -331,6 +332,7 @@ class Full:
         given = X[delta != 0]
         self.X = X
         self.delta = delta
+        self.n_given = len(given)
         self.range = given.min(), given.max()
         self.x_hat = np.full(X.shape, given.mean())
 
@@ -340,10 +342,9 @@ class Full:
         residuals *= self.delta
         return residuals
 
-    def mean_square(self):
+    def mean_square(self, residuals):
         """The mean square of the residuals of the given ratings."""
-        residuals = self.residuals()
-        return np.einsum("ul,ul", residuals, residuals) / self.delta.sum()
+        return np.einsum("ul,ul", residuals, residuals) / self.n_given
 
     def choices(self):
         """(n, d): delta less its row and column means, plus their mean."""
@@ -396,9 +397,9 @@ class Sparse:
         """As in Full, a csr_array."""
         return self.matrix(self.rest)
 
-    def mean_square(self):
+    def mean_square(self, residuals):
         """As in Full."""
-        return (self.rest**2).mean()
+        return (residuals.data**2).mean()
 
     def choices(self):
         """As in Full, a Centred."""

@@ -1,4 +1,4 @@
-"""Lines of user, item and rating in. Nothing is guessed: what a file does not say is asked for.
+"""Lines of user, item and rating in. Columns are not guessed: what is not clear is asked for.
 
 The fields of a line are separated by the first of SEPARATORS that splits the first line into three
 or more. Which of them are the user, the item and the rating is told by --columns; or by a header
@@ -205,7 +205,10 @@ def start_of(path, content):
                 break
     else:
         line = next(lines_from(content, len(lead)), "")
-        raise ValueError(no_lines(path, line.strip()))
+        raise ValueError(
+            f"{path}: expected lines of user, item, rating, separated by tabs, '::', ';', ',' or "
+            f"spaces, got {line.strip()[:60]!r}"
+        )
     return start._replace(lines=fields_at_start(content, start, 2))
 
 
@@ -217,16 +220,6 @@ def leads(line):
 def fields_at_start(content, start, number):
     """The fields of the first lines, so many at most."""
     return [tidy(fields) for _, fields in itertools.islice(records(content, start), number)]
-
-
-def no_lines(path, line):
-    """What is wrong where no separator splits the first line into three fields."""
-    if line.startswith(("{", "[")):
-        return f"{path}: expected lines of user, item, rating; {json_advice(path, line)}"
-    return (
-        f"{path}: expected lines of user, item, rating, separated by tabs, '::', ';', ',' or "
-        f"spaces, got {line[:60]!r}"
-    )
 
 
 def tidy(fields):
@@ -284,7 +277,7 @@ def ratings_in(content, start, form):
     most = form.most
     for line, fields in rows:
         if not least <= len(fields) <= most:
-            check_number(line, fields, least, start, form)
+            check_width(line, fields, least, start, form)
         user = fields[user_place].strip()
         item = fields[item_place].strip()
         word = fields[rating_place].strip()
@@ -331,7 +324,7 @@ def hint(word, start, form):
     return f": is {names_of(form)[2]} the rating? {choice(start)}"
 
 
-def check_number(line, fields, least, start, form):
+def check_width(line, fields, least, start, form):
     """Refuse a line with too few fields, or with too many that are not empty."""
     place = f"{start.path}, line {line}"
     if len(fields) < least:
@@ -371,7 +364,7 @@ def find_columns(start, columns):
             places = places_by_name(names)
             if places is not None:
                 return Form(places, names, names is first, len(names))
-        by_place = is_rating(first[2]) and len(first) <= 4
+        by_place = may_be_rating(first[2]) and len(first) <= 4
         # Unless it is the header of a matrix whose items have numbers: userId,1,2 or, by R, 1,2,3
         is_header = any(kinds_of(first)) or len(start.lines[-1]) > len(first)
         if by_place and not commented and not is_header:
@@ -394,7 +387,7 @@ def header_in_comment(start):
         if places_by_name(candidates) is not None and len(candidates) <= n_fields:
             return candidates
     # It has as many fields as the lines. But three words may well be a sentence.
-    if len(names) == n_fields and not is_rating(names[2]):
+    if len(names) == n_fields and not may_be_rating(names[2]):
         if start.separator != " " or any(kinds_of(names)):
             return names
     return []
@@ -428,7 +421,7 @@ def form_by_numbers(start, places):
             f"--columns: expected three different numbers from 1 to {widest}, got {got}: "
             f"{start.path} has {listed(start)}"
         )
-    header = len(first) <= places[2] or not is_rating(first[places[2]])
+    header = len(first) <= places[2] or not may_be_rating(first[places[2]])
     names = first if header else header_in_comment(start)
     if len(names) < widest:  # they would be those of other fields
         names = None
@@ -448,7 +441,7 @@ def form_by_names(start, columns):
                 f"{start.path} has {listed(start)}"
             )
     places = [names.index(column) for column in columns]
-    if names is first and is_rating(columns[2]):
+    if names is first and may_be_rating(columns[2]):
         raise ValueError(
             f"--columns: {columns[2]} is no name of a column but a rating: {start.path} has no "
             f"header, so give numbers: {listed(start)}"
@@ -456,7 +449,7 @@ def form_by_names(start, columns):
     return Form(places, names, names is first, len(names))
 
 
-def is_rating(word):
+def may_be_rating(word):
     """Whether a word is a number, even with a decimal comma, or stands for a missing rating."""
     return word.lower() in MISSING or to_number(word.replace(",", ".")) < math.inf
 
@@ -471,7 +464,7 @@ def question(start):
     users, _, _ = kinds_of(first)
     if may_be_matrix(start):
         words += f"; {matrix_advice(start)}"
-    elif not users and not is_rating(first[2]):
+    elif not users and not may_be_rating(first[2]):
         words += "; ratings of several people are needed, and a column that says whose they are"
     return words
 
@@ -479,7 +472,7 @@ def question(start):
 def may_be_matrix(start):
     """Whether the second line may be a user's ratings of all items, maybe after the user."""
     second = start.lines[-1]
-    return len(second) > 3 and all(is_rating(field) for field in second[1:])
+    return len(second) > 3 and all(may_be_rating(field) for field in second[1:])
 
 
 def choice(start):
@@ -505,8 +498,8 @@ def matrix_advice(start):
     separator = r"r'\s+'" if start.separator == " " else repr(start.separator)
     option = "index_col=0"
     note = "swap user and item if a line holds an item's ratings"
-    if all(is_rating(field) for field in first[1:]):  # of items that have numbers, or ratings
-        if first[0] and is_rating(first[0]) and len(first) == len(start.lines[-1]):
+    if all(may_be_rating(field) for field in first[1:]):  # of items that have numbers, or ratings
+        if first[0] and may_be_rating(first[0]) and len(first) == len(start.lines[-1]):
             option = "header=None"
         note += "; header=None if there is no header, index_col=0 if each line begins with a name"
     program = (
@@ -515,16 +508,6 @@ def matrix_advice(start):
         f".dropna().to_csv({start.path.stem + '-lines.csv'!r}, index=False)"
     )
     return f'this makes lines of a matrix: {sys.executable} -c "{program}" ({note})'
-
-
-def json_advice(path, line):
-    """How to make lines of a JSON file."""
-    options = ", lines=True" if line[0] == "{" else ""
-    program = (
-        f"import pandas; pandas.read_json({str(path)!r}{options})"
-        f".to_csv({path.stem + '-lines.csv'!r}, index=False)"
-    )
-    return f'this makes lines of JSON: {sys.executable} -c "{program}"'
 
 
 def check_users_and_items(ratings, start, form):

@@ -244,7 +244,9 @@ class Main(Program):
         self.assertEqual(main.usable("", [4, 2, 4], main.TOY_K, X), [2, 4])
         self.assertEqual(main.usable("", None, main.TOY_K, X[:3]), [1, 2, 3])
         self.assertEqual(main.usable("", [3], main.TOY_K, X[:3]), [3])
-        self.assertEqual(main.usable("", [3], main.TOY_K, None), [])
+        self.assertEqual(main.usable("", None, main.TOY_K, None), [])
+        with self.assertRaisesRegex(ValueError, "^--toy-k: expected a toy_data.txt"):
+            main.usable("--toy-k", [3], main.TOY_K, None)
 
     def test_the_number_of_workers_changes_nothing(self):
         outputs = set()
