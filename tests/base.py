@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,25 @@ class Ours(unittest.TestCase):
         done = self.process("-c", old, name)
         self.assertEqual(done.returncode, 2)
         self.assertEqual(done.stderr, f"{name}: expected Python 3.10 or later, got 3.9.1\n")
+
+    def assert_interruptible(self, name, *arguments, folder=ROOT):
+        """Ctrl-C ends a program with one line and 130, a closed pipe ends it without a word."""
+        for interrupted, status, words in [(True, 130, f"{name}: interrupted\n"), (False, 141, "")]:
+            with subprocess.Popen(
+                [sys.executable, *map(str, arguments)],
+                cwd=folder,
+                env={key: os.environ[key] for key in os.environ if key != "PYTHONUNBUFFERED"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            ) as process:
+                process.stdout.readline()
+                if interrupted:
+                    process.send_signal(signal.SIGINT)
+                process.stdout.close()
+                self.assertEqual(process.stderr.read(), words)
+            self.assertEqual(process.returncode, status)
 
 
 def flat(result):

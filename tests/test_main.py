@@ -4,8 +4,6 @@ import itertools
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import time
 import unittest
@@ -332,23 +330,8 @@ class Main(Program):
     @unittest.skipUnless(os.name == "posix", "for signals as Linux and macOS have them")
     def test_the_end_of_a_process(self):
         self.assert_refuses_an_old_python("main.py")
-        command = [sys.executable, ROOT / "main.py", "--data", self.small, "--seeds"]
-        command += map(str, range(3000))
-        for interrupted, status, words in [(True, 130, "main.py: interrupted\n"), (False, 141, "")]:
-            with subprocess.Popen(
-                command,
-                env={name: os.environ[name] for name in os.environ if name != "PYTHONUNBUFFERED"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            ) as process:
-                process.stdout.readline()
-                if interrupted:
-                    process.send_signal(signal.SIGINT)
-                process.stdout.close()
-                self.assertEqual(process.stderr.read(), words)
-            self.assertEqual(process.returncode, status)
+        arguments = ["main.py", "--data", self.small, "--seeds", *range(3000)]
+        self.assert_interruptible("main.py", *arguments)
 
     def test_a_missing_library(self):
         missing = """

@@ -4,8 +4,6 @@ import csv
 import io
 import math
 import os
-import signal
-import subprocess
 import sys
 import unittest
 from unittest import mock
@@ -426,24 +424,7 @@ class Recommend(AnyProgram):
         X = draw.randint(1, 6, (1000, 500))
         lines = [f"{u} {l} {X[u, l]}\n" for u, l in np.argwhere(draw.rand(*X.shape) < 0.2)]
         path = self.write("ratings.txt", "".join(lines))
-        for interrupted, status, words in [
-            (True, 130, "recommend: interrupted\n"),
-            (False, 141, ""),
-        ]:
-            with subprocess.Popen(
-                [sys.executable, ROOT / "recommend", path],
-                cwd=self.folder / "small",
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-            ) as process:
-                process.stdout.readline()
-                if interrupted:
-                    process.send_signal(signal.SIGINT)
-                process.stdout.close()
-                self.assertEqual(process.stderr.read(), words)
-            self.assertEqual(process.returncode, status)
+        self.assert_interruptible("recommend", ROOT / "recommend", path, folder=self.small)
         self.assertFalse((self.small / "recommendations.csv").exists())
         code = "import runpy, sys, numpy\n"
         code += "def bincount(*arguments): raise MemoryError\n"
