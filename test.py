@@ -68,7 +68,7 @@ class Kmeans(Model):
     """kmeans.py"""
 
     name = "kmeans"
-    nouns = {"row": "point", "column": "column", "component": "cluster"}
+    nouns = {"row": "point", "column": "column", "component": "cluster", "size": "d"}
     functions = {
         "estep": ("X, mixture", "post"),
         "mstep": ("X, post", "mixture, cost"),
@@ -196,7 +196,7 @@ class Common(Judge):
     """common.py"""
 
     name = "common"
-    nouns = {"row": "row", "column": "column", "component": "component"}
+    nouns = {"row": "row", "column": "column", "component": "component", "size": "d"}
     functions = {
         "init": ("X, K, seed", "mixture, post"),
         "rmse": ("X, Y", "rmse"),
@@ -263,7 +263,7 @@ class Em(Model):
     """em.py"""
 
     name = "em"
-    nouns = {"row": "user", "column": "movie", "component": "type"}
+    nouns = {"row": "user", "column": "movie", "component": "type", "size": "|C_u|"}
     functions = {
         "estep": ("X, mixture", "post, ll"),
         "mstep": ("X, post, mixture, min_variance", "mixture"),

@@ -279,7 +279,7 @@ class Judge(unittest.TestCase):
     folder = PROJECT  # where the modules lie
     name = ""  # of the module
     functions = {}  # {function: (what it takes, what it returns)}
-    nouns = {"row": "point", "column": "column", "component": "component"}
+    nouns = {"row": "point", "column": "column", "component": "component", "size": "d"}
     seconds = 10  # of processor time for a call
     why_endless = {}  # {function: words that follow where it takes longer}
     only = ""  # what stands before a failure

@@ -151,8 +151,8 @@ FRAMES = {
     },
 }
 
-# In the words {row}, {column} and {component} become point, column and component, or in EM user,
-# movie and type. A module's own mistakes are tried before those that it shares.
+# In the words {row}, {column}, {component} and {size} become point, column, component and d, or in
+# EM user, movie, type and |C_u|. A module's own mistakes are tried before those that it shares.
 MISTAKES = {}
 
 MISTAKES["estep"] = """
@@ -170,23 +170,23 @@ f has log(1 + p_j) in place of log p_j
 the weights multiply the posteriors after they are normalised: f needs + log p_j
     f = weight + constant + exponent => f = constant + exponent
     post = np.exp(f - row) => post = p * np.exp(f - row)
-the normalising constant of the density is left out: f needs - d/2 log(2 pi var_j)
+the normalising constant of the density is left out: f needs - {size}/2 log(2 pi var_j)
     f = weight + constant => f = weight
-2 pi is missing in the constant of the density: - d/2 log(2 pi var_j)
+2 pi is missing in the constant of the density: - {size}/2 log(2 pi var_j)
     2 * np.pi * var => var
-pi is missing in the constant of the density: - d/2 log(2 pi var_j)
+pi is missing in the constant of the density: - {size}/2 log(2 pi var_j)
     2 * np.pi * var => 2 * var
-the constant of the density lacks the variance: - d/2 log(2 pi var_j)
+the constant of the density lacks the variance: - {size}/2 log(2 pi var_j)
     2 * np.pi * var => 2 * np.pi
 the squared distance sums over the {row}s, too: it is one for each of them
     f = weight + constant + exponent => f = weight + constant + exponent.sum(axis=0)
-the constant of the density lacks the power d: - d/2 log(2 pi var_j)
+the constant of the density lacks the power {size}: - {size}/2 log(2 pi var_j)
     -size / 2 => -1 / 2
-the constant of the density lacks its 1/2: - d/2 log(2 pi var_j)
+the constant of the density lacks its 1/2: - {size}/2 log(2 pi var_j)
     -size / 2 => -size
-the constant of the density has the wrong sign: - d/2 log(2 pi var_j)
+the constant of the density has the wrong sign: - {size}/2 log(2 pi var_j)
     -size / 2 => size / 2
-the constant of the density takes n, the number of {row}s, for d: - d/2 log(2 pi var_j)
+the constant of the density takes n, the number of {row}s, for {size}: - {size}/2 log(2 pi var_j)
     -size / 2 => -len(X) / 2
 (2 pi var)**d / 2 halves the density: the constant is (2 pi var)**(d / 2)
     -size / 2 * np.log(2 * np.pi * var) => np.log(2) - size * np.log(2 * np.pi * var)
@@ -580,9 +580,9 @@ var holds standard deviations; it needs variances, without the square root
 """
 
 MISTAKES["kmeans.run"] = """
-it stops as with a limit of 1e-2 of the cost: it should be 1e-4 itself
+it stops as with a limit of 1e-2 of the cost, or a large number: it should be 1e-4 itself
     1e-4 => 1e-2 * cost
-it stops as with a limit of 1e-3 of the cost: it should be 1e-4 itself
+it stops as with a limit of 1e-3 of the cost, or a large number: it should be 1e-4 itself
     1e-4 => 1e-3 * cost
 it stops as with a limit of 1: it should be 1e-4
     1e-4 => 1
