@@ -48,7 +48,7 @@ def estep(X: np.ndarray | Ratings, mixture: GaussianMixture) -> tuple[np.ndarray
         post: (n, K) array, exp(f - logsumexp_j f); every row sums to 1
         ll: float, sum_u logsumexp_j f, in nats; exact to 1e-6 of its size for ratings up to 1000.
             The expanded distance below loses digits of large ratings that hardly differ: of ratings
-            between 999,999 and 1e6 the log-likelihood may be off by 5e-4 of its size.
+            between 999,999 and 1e6 the log-likelihood may be off by 1e-3 of its size.
     """
     X, delta, n_rated, squares = prepare(X)
     # distance and f are (K, n), as their products are faster that way.

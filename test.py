@@ -8,8 +8,8 @@ FAIL is what the course determines: on data like its own (points in the plane, m
 components; ratings from 1 to 5 of up to 1,200 movies, every user has rated something), with its
 arguments, to 1e-6. What is right there and would break elsewhere is a note, which changes neither
 the verdict nor the exit status. How a module is judged stands in judge/judge.py; what is expected
-comes from judge/exact.py (plain Python, 50 digits), from test_solutions.txt or from paper. Our own
-tests are in tests/.
+comes from judge/exact.py (plain Python, 50 digits), from test_solutions.txt or is worked out by
+hand; common.init's rows are those that the course's draw gives. Our own tests are in tests/.
 """
 
 import argparse

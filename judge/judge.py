@@ -670,6 +670,8 @@ class Verdict(unittest.TestResult):
         elif self.unjudged:
             if self.passed:
                 print("All is well in what could be judged.")
+        elif not self.passed:
+            print("Nothing was tested.")
         elif notes:
             print("All is well by the course, with notes below.")
         else:

@@ -44,6 +44,8 @@ def read(folder: Path) -> Reference:
     """The reference outputs of a folder; ValueError or OSError where they cannot be read."""
     X = read_matrix(folder / "test_incomplete.txt")
     X_gold = read_matrix(folder / "test_complete.txt")
+    if X_gold.shape != X.shape:
+        raise ValueError(f"test_complete.txt: expected shape {X.shape}, found {X_gold.shape}")
     blocks = read_blocks(folder / "test_solutions.txt")
     if [label.lower() for label, _ in blocks] != [label.lower() for label, _ in BLOCKS]:
         expected = ", ".join(label for label, _ in BLOCKS)
@@ -101,6 +103,8 @@ def read_blocks(path):
             if colon or "[" in line or "]" in line:
                 raise ValueError(f"{path.name}, line {number}: expected numbers") from None
             continue  # a heading, as `After a run` is
+        if numbers and not blocks:
+            raise ValueError(f"{path.name}, line {number}: expected a label before numbers")
         if numbers:
             blocks[-1][1].extend(numbers)
     return [(label, np.array(numbers)) for label, numbers in blocks if numbers]  # others: headings
