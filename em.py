@@ -12,7 +12,7 @@ import numpy as np
 from common import GaussianMixture
 
 
-class Ratings(NamedTuple):
+class Prepared(NamedTuple):
     """A rating matrix, and what estep and mstep need of it in every iteration alike."""
 
     X: np.ndarray  # (n, d): ratings, 0 where missing
@@ -21,27 +21,26 @@ class Ratings(NamedTuple):
     squares: np.ndarray  # (n,): ||x_Cu||^2
 
 
-def prepare(X: np.ndarray | Ratings) -> Ratings:
-    """The Ratings of a matrix X; if X are Ratings already, X itself.
+def prepare(X: np.ndarray | Prepared) -> Prepared:
+    """Prepare a matrix for estep and mstep; what is prepared already is returned as it is.
 
-    estep and mstep call prepare first, so they take both: the matrix from any caller, and Ratings
-    from run, which prepares them once for all its iterations. That makes run 1.6 to 2.3 times
-    faster.
+    Both call it first. run calls it before its loop and passes them the result in place of X, so
+    it is computed once, and not twice an iteration: run is 1.6 to 2.3 times faster for it.
     """
-    if isinstance(X, Ratings):
+    if isinstance(X, Prepared):
         return X
     X = np.asarray(X, dtype=float)
     delta = (X != 0).astype(float)
-    return Ratings(X, delta, delta.sum(axis=1), np.einsum("ul,ul->u", X, X))
+    return Prepared(X, delta, delta.sum(axis=1), np.einsum("ul,ul->u", X, X))
 
 
-def estep(X: np.ndarray | Ratings, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
+def estep(X: np.ndarray | Prepared, mixture: GaussianMixture) -> tuple[np.ndarray, float]:
     """E-step: the posteriors of the user types, and the log-likelihood of the mixture.
 
         f(u, j) = log(p_j + 1e-16) - |C_u|/2 log(2 pi var_j) - ||x_Cu - mu_j,Cu||^2 / (2 var_j)
 
     Args:
-        X: (n, d) ratings, 0 where missing; or their Ratings
+        X: (n, d) ratings, 0 where missing; or what prepare makes of them
         mixture: GaussianMixture of K types
 
     Returns:
@@ -64,7 +63,7 @@ def estep(X: np.ndarray | Ratings, mixture: GaussianMixture) -> tuple[np.ndarray
 
 
 def mstep(
-    X: np.ndarray | Ratings,
+    X: np.ndarray | Prepared,
     post: np.ndarray,
     mixture: GaussianMixture,
     min_variance: float = 0.25,
@@ -79,7 +78,7 @@ def mstep(
     min_variance: both stop a type with hardly any users from fitting one or two ratings exactly.
 
     Args:
-        X: (n, d) ratings, 0 where missing; or their Ratings
+        X: (n, d) ratings, 0 where missing; or what prepare makes of them
         post: (n, K) array of posteriors
         mixture: GaussianMixture of K types, the previous one
         min_variance: the least variance, in squared stars
@@ -118,11 +117,11 @@ def run(
         post: (n, K) array, the posteriors under the mixture before that M-step
         ll: float, the log-likelihood of the mixture before that M-step, in nats
     """
-    ratings = prepare(X)
+    prepared = prepare(X)
     old_ll = -np.inf
     while True:
-        post, ll = estep(ratings, mixture)
-        mixture = mstep(ratings, post, mixture)
+        post, ll = estep(prepared, mixture)
+        mixture = mstep(prepared, post, mixture)
         improved = ll - old_ll > 1e-6 * abs(ll)  # False, too, where ll is a NaN
         if not improved:
             return mixture, post, ll

@@ -59,7 +59,7 @@ from recommend.predict import (
     verdict,
 )
 
-HERE = Path(__file__).resolve().parent
+PROJECT = Path(__file__).resolve().parent
 SEEDS = [0, 1, 2, 3, 4]  # the seeds of the fits
 TOY_K = [1, 2, 3, 4]  # the numbers of components to try
 NETFLIX_K = [1, 2, 3, 4, 8, 12]  # the numbers of user types to try
@@ -152,7 +152,7 @@ def step_em(data, fits_by_K, seeds, plots):
         f"{n} users x {d} movies, {given.size} ratings ({100 * given.size / X.size:.1f} %) "
         f"from {given.min():.10g} to {given.max():.10g}"
     )
-    if data.toy is None:
+    if data.toy is None:  # otherwise step 2 has said it
         show(BIC_IN_WORDS)
     header = "  K    log-likelihood               BIC  seed"
     if data.Y is not None:
@@ -273,7 +273,7 @@ def parse_options():
     parser.add_argument(
         "--data",
         type=Path,
-        default=HERE,
+        default=PROJECT,
         metavar="DIR",
         help="folder of the course's files (or your matrices)",
     )
@@ -462,11 +462,9 @@ def to_numbers(words):
 
 
 def to_number(word):
-    """The number that a word stands for; infinity if it is none."""
-    if "_" in word:
-        return math.inf
+    """One of them."""
     try:
-        return float(word)
+        return math.inf if "_" in word else float(word)
     except ValueError:
         return math.inf
 

@@ -26,7 +26,7 @@ os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["VECLIB_MAXIMUM_THREADS"] = "1"
 os.environ["MPLBACKEND"] = "Agg"
 
-HERE = Path(__file__).resolve().parent
+PROJECT = Path(__file__).resolve().parent
 
 
 def leave(message):
@@ -37,7 +37,7 @@ def leave(message):
 
 if sys.version_info < (3, 10):  # noqa: UP036
     leave(f"expected Python 3.10 or later, got {sys.version.split()[0]}")
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(PROJECT))
 try:
     import numpy as np
 
@@ -482,11 +482,11 @@ def main(arguments=None):
     parser.error = leave
     options = parser.parse_intermixed_args(arguments)
 
-    data = (options.data or HERE).resolve()
+    data = (options.data or PROJECT).resolve()
     if not (data / "test_solutions.txt").is_file():
-        leave(f"expected a folder with test_solutions.txt (--data), got {options.data or HERE}")
+        leave(f"expected a folder with test_solutions.txt (--data), got {options.data or PROJECT}")
     tests, place = asked_for(options.words)
-    Judge.folder = HERE
+    Judge.folder = PROJECT
     if place:
         tests = tests_there(tests, place)
         places.prepare(place.folder)

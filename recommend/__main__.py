@@ -190,21 +190,29 @@ def check_out(path, file):
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
     try:
+        if status_of(folder) is None:
+            raise ValueError(f"--out: expected a file in a folder that is there, got {path}")
         with tempfile.TemporaryFile(dir=folder):  # the lists are written beside their place first
             pass
-        if not stat.S_ISREG(os.stat(target).st_mode):
+        status = status_of(target)
+        if status is None:  # a new file
+            return
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError(f"--out: expected a file to write, got {path}, which is none")
         with open(target, "ab"):
             pass
         if os.path.exists(file) and os.path.samefile(target, file):
             raise ValueError(f"--out: expected a file of its own, got {path}, which holds ratings")
-    except FileNotFoundError:  # a new file is fine, in a folder that is there
-        if not os.path.isdir(folder):
-            raise ValueError(
-                f"--out: expected a file in a folder that is there, got {path}"
-            ) from None
     except OSError as problem:
         raise ValueError(f"--out: cannot write {path}: {problem.strerror}") from None
+
+
+def status_of(path):
+    """What the system says of a file or folder; None if there is none."""
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
 
 
 def find_users(ratings, names):

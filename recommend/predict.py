@@ -5,19 +5,19 @@ r = x - x_hat, still holds what many ratings share. So a round looks for some of
 x_hat, and leaves the rest to the next round (stagewise additive modelling: J. H. Friedman, Greedy
 Function Approximation: A Gradient Boosting Machine, Annals of Statistics 29, 2001).
 
-1. Averages: how much an item is rated above the mean, then how much a user rates above that.
+1. Biases: how much an item is rated above the mean, then how much a user rates above that.
 2. Seven rounds sort the users into K types by their residuals, and add to x_hat what the users of
    a type have in common. They find what many users share.
 3. In what is left noise prevails. So six rounds sort by what was known before the seven: three by
    choices (which items a user rated, which tells about tastes: B. M. Marlin, R. S. Zemel, S. Roweis
    and M. Slaney, Collaborative Filtering and the Missing at Random Assumption, UAI 2007), and three
-   by tastes (the residuals that the averages left). Sixteen types are small groups of neighbours.
+   by tastes (the residuals that the biases left). Sixteen types are small groups of neighbours.
 
 Every round is made twice, with users as rows and then with items as rows, which are sorted into
 types by their users just so. And it is made from several seeds at once: the types that one random
 start leads to are rough, and the mean over 15 of them is not.
 
-    for view in ["averages"] + 7 * ["residuals"] + 3 * ["choices", "tastes"]:
+    for view in ["biases"] + 7 * ["residuals"] + 3 * ["choices", "tastes"]:
         for rows in users, items:
             post = types(view)
             mu_lj = sum_i post_ij r_il / (sum_i post_ij delta_il + pull)
@@ -28,14 +28,14 @@ so many more residuals of 0, since a mean of few residuals is mostly their noise
 gains, as the RMSE of a hidden tenth (tools/benchmark.py --accuracy; K = 4):
 
                               course's extract   MovieLens   FilmTrust   shipped data
-    averages                        .873           .973        .822         .877
+    biases                          .873           .973        .822         .877
     + seven rounds                  .769           .904        .761         .847
     + choices and tastes            .754           .883        .751         .851
     the same with one seed          .797           .908        .766         .892
 
-These averages are pulled harder than those of the function averages below, with which predict is
-compared: alone they predict worse, but they leave more to be found. The constants below were chosen
-on these four sets.
+predict is compared with averages (a function below), which are the mean and such biases, too. The
+first round pulls its own harder: alone they predict worse, but they leave more to be found. The
+constants below were chosen on these four sets.
 """
 
 import math
@@ -44,9 +44,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-# By what the rounds after the averages sort rows into types
+# By what the rounds after the biases sort rows into types
 VIEWS = 7 * ["residuals"] + 3 * ["choices", "tastes"]
-AVERAGES_PULL = 60  # the pull of the averages
+BIAS_PULL = 60  # the pull of the biases
 PULL = 15  # the pull of the means of a type's residuals
 VIEW_K = 16  # the types of a mixture that looks at choices or tastes
 VIEW_PULL = 1  # the pull of the means by which those types are found
@@ -125,44 +125,46 @@ def fit(
     if not draws:
         raise ValueError("seeds: expected at least one, got none")
 
-    delta = both_ways(matrix.delta)
-    add_averages(matrix)
-    tastes = both_ways(matrix.residuals())
-    var_of_tastes = matrix.mean_square(tastes["users"])
-    choices = both_ways(matrix.choices())
+    add_biases(matrix)
+    tastes = matrix.residuals()
+    var_of_tastes = matrix.mean_square(tastes)
+    choices = matrix.choices()
     var_of_choices = mean_square_of_choices(matrix.delta)
     for number, view in enumerate(VIEWS):
         progress(number / len(VIEWS))
         for rows in ("users", "items"):
-            residuals = both_ways(matrix.residuals())[rows]
+            residuals = turned(matrix.residuals(), rows)
+            delta = turned(matrix.delta, rows)
             if view == "residuals":
                 var = matrix.mean_square(residuals)
-                post = types(residuals, delta[rows], var, K, PULL, draws)
+                post = types(residuals, delta, var, K, PULL, draws)
             elif view == "choices":
-                post = types(choices[rows], None, var_of_choices, VIEW_K, VIEW_PULL, draws)
+                values = turned(choices, rows)
+                post = types(values, None, var_of_choices, VIEW_K, VIEW_PULL, draws)
             else:
-                post = types(tastes[rows], delta[rows], var_of_tastes, VIEW_K, VIEW_PULL, draws)
+                values = turned(tastes, rows)
+                post = types(values, delta, var_of_tastes, VIEW_K, VIEW_PULL, draws)
             # post and mu hold the types of all seeds, so their product is a sum over the seeds.
-            mu = pulled_means(residuals, delta[rows], post, PULL) / len(draws)
+            mu = pulled_means(residuals, delta, post, PULL) / len(draws)
             if rows == "users":
                 matrix.add(post, mu)
             else:
                 matrix.add(mu, post)
 
 
-def both_ways(matrix):
-    """A matrix of users x items with either as rows; no number is copied."""
-    return {"users": matrix, "items": matrix.T}
+def turned(matrix, rows):
+    """A matrix of users x items, transposed if items are to be its rows; no number is copied."""
+    return matrix if rows == "users" else matrix.T
 
 
-def add_averages(matrix):
+def add_biases(matrix):
     """The first round: one type of user, to which all belong, then one type of item."""
     n, d = matrix.delta.shape
     everyone = np.ones((n, 1))
-    mu = pulled_means(matrix.residuals(), matrix.delta, everyone, AVERAGES_PULL)
+    mu = pulled_means(matrix.residuals(), matrix.delta, everyone, BIAS_PULL)
     matrix.add(everyone, mu)
     everything = np.ones((d, 1))
-    mu = pulled_means(matrix.residuals().T, matrix.delta.T, everything, AVERAGES_PULL)
+    mu = pulled_means(matrix.residuals().T, matrix.delta.T, everything, BIAS_PULL)
     matrix.add(mu, everything)
 
 
@@ -458,7 +460,7 @@ def dots(A, B, rows, columns):
     return result
 
 
-# How well: ratings that are hidden from the fit, and what averages make of them
+# How well: ratings that are hidden from the fit, averages to compare with, errors and a verdict
 
 
 def hidden_tenths(count: int, number: int = 1, split: int = 0) -> list[np.ndarray]:
@@ -483,11 +485,11 @@ def mean_rating(values, hidden):
 
 
 def averages(users, items, values, hidden):
-    """Predictions of hidden ratings by how much users and items differ from the mean.
+    """Predictions of hidden ratings to compare with: the mean, and biases of the item and the user.
 
     b_l is the sum of the residuals of item l, over their number + 10; b_u that of what is left of
     user u's residuals, over their number + 15. The 10 and the 15 pull both to 0 where few ratings
-    tell; they are the defaults of Surprise's BaselineOnly.
+    tell; they are the defaults of Surprise's BaselineOnly. (predict's first round pulls by 60.)
 
     Args:
         users, items, values: (N,) arrays, as for matrix_of
@@ -501,13 +503,13 @@ def averages(users, items, values, hidden):
     left = np.delete(values, hidden)
     mean = left.mean()
     residuals = left - mean
-    b_item = pulled_averages(l, residuals, items.max() + 1, 10)
+    b_item = pulled_biases(l, residuals, items.max() + 1, 10)
     residuals -= b_item[l]
-    b_user = pulled_averages(u, residuals, users.max() + 1, 15)
+    b_user = pulled_biases(u, residuals, users.max() + 1, 15)
     return mean + b_item[items[hidden]] + b_user[users[hidden]]
 
 
-def pulled_averages(groups, residuals, size, pull):
+def pulled_biases(groups, residuals, size, pull):
     """The sum of the residuals of each group, over their number + pull."""
     return np.bincount(groups, residuals, size) / (np.bincount(groups, minlength=size) + pull)
 

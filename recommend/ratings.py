@@ -55,16 +55,17 @@ class Start(NamedTuple):
     comments: list[str]  # the lines before all others that begin with # or %
     n_lead: int  # the number of these lines, and of blank ones among them
     separator: str
-    lines: list[list[str]]  # the fields of the first line, and of the second if there is one
+    first: list[str]  # the fields of the first line
+    second: list[str]  # those of the second; of the first if there is no other
 
 
 class Form(NamedTuple):
     """How lines are to be read."""
 
     places: list[int]  # where the user, the item and the rating stand, from 0
-    names: list[str] | None  # of all fields; None where no header tells
-    header: bool  # whether the first line is a header
-    most: float  # the most fields that a line may have
+    names: list[str] | None  # of all fields, by a header or a comment; None where neither tells
+    header: bool  # whether the first line is a header, and no rating
+    most: float  # the most fields that a line may have; no limit where --columns are numbers
 
 
 def read_ratings(
@@ -198,10 +199,10 @@ def start_of(path, content):
     lead = list(itertools.takewhile(leads, lines_from(content, 0)))
     comments = [line.strip() for line in lead if not line.isspace()]
     for separator in SEPARATORS:
-        start = Start(path, comments, len(lead), separator, [])
+        start = Start(path, comments, len(lead), separator, [], [])
         with suppress(ValueError):  # a wrong separator may split a field in quotation marks
-            first = fields_at_start(content, start, 1)
-            if first and len(first[0]) >= 3:
+            lines = fields_at_start(content, start, 1)
+            if lines and len(lines[0]) >= 3:
                 break
     else:
         line = next(lines_from(content, len(lead)), "")
@@ -209,7 +210,8 @@ def start_of(path, content):
             f"{path}: expected lines of user, item, rating, separated by tabs, '::', ';', ',' or "
             f"spaces, got {line.strip()[:60]!r}"
         )
-    return start._replace(lines=fields_at_start(content, start, 2))
+    lines = fields_at_start(content, start, 2)
+    return start._replace(first=lines[0], second=lines[-1])
 
 
 def leads(line):
@@ -282,11 +284,12 @@ def ratings_in(content, start, form):
         item = fields[item_place].strip()
         word = fields[rating_place].strip()
         if not user or not item:
-            words = f"expected a user, an item and a rating, got user {user[:40]!r}, item "
-            words += f"{item[:40]!r}, rating {word[:40]!r}: leave out lines that lack one"
+            message = f"{start.path}, line {line}: expected a user, an item and a rating, got user "
+            message += f"{user[:40]!r}, item {item[:40]!r}, rating {word[:40]!r}: leave out lines "
+            message += "that lack one"
             if may_be_matrix(start):
-                words += f"; {matrix_advice(start)}"
-            raise ValueError(f"{start.path}, line {line}: {words}")
+                message += f"; {matrix_advice(start)}"
+            raise ValueError(message)
         try:
             value = to_rating(word)
         except ValueError as error:
@@ -326,27 +329,27 @@ def hint(word, start, form):
 
 def check_width(line, fields, least, start, form):
     """Refuse a line with too few fields, or with too many that are not empty."""
-    place = f"{start.path}, line {line}"
+    where = f"{start.path}, line {line}"
     if len(fields) < least:
         got = " ".join(tidy(fields))
         raise ValueError(
-            f"{place}: expected a user, an item and a rating, got {got[:60]!r}: leave out lines "
+            f"{where}: expected a user, an item and a rating, got {got[:60]!r}: leave out lines "
             "that lack one"
         )
     if not any(fields[form.most :]):
         return
     numbers = " ".join(str(place + 1) for place in form.places)
-    if form.names is not None and len(start.lines[-1]) == form.most + 1:
+    if form.names is not None and len(start.second) == form.most + 1:
         shifted = " ".join(str(place + 2) for place in form.places)
         raise ValueError(
-            f"{place}: {len(fields)} fields, one more than in the header: --columns {shifted} if "
+            f"{where}: {len(fields)} fields, one more than in the header: --columns {shifted} if "
             f"the first is the line's name or number, --columns {numbers} if the last is not named"
         )
     avoid = "quote a field that holds it"
     if start.separator in ("\t", "::"):
         avoid = "leave it out of the fields"
     raise ValueError(
-        f"{place}: expected {form.most} fields, as in the first line, got {len(fields)}, separated "
+        f"{where}: expected {form.most} fields, as in the first line, got {len(fields)}, separated "
         f"by {SEPARATORS[start.separator]}: {avoid}, or, if only fields behind the three hold it, "
         f"--columns {numbers}"
     )
@@ -357,7 +360,7 @@ def check_width(line, fields, least, start, form):
 
 def find_columns(start, columns):
     """The Form of a file's lines; columns are those asked for, as for read_ratings, or None."""
-    first = start.lines[0]
+    first = start.first
     commented = header_in_comment(start)
     if columns is None:
         for names in (first, commented):
@@ -366,7 +369,7 @@ def find_columns(start, columns):
                 return Form(places, names, names is first, len(names))
         by_place = may_be_rating(first[2]) and len(first) <= 4
         # Unless it is the header of a matrix whose items have numbers: userId,1,2 or, by R, 1,2,3
-        is_header = any(kinds_of(first)) or len(start.lines[-1]) > len(first)
+        is_header = any(kinds_of(first)) or len(start.second) > len(first)
         if by_place and not commented and not is_header:
             return Form([0, 1, 2], None, False, len(first))
         raise ValueError(question(start))
@@ -380,7 +383,7 @@ def header_in_comment(start):
     if not start.comments:
         return []
     comment = start.comments[-1].strip("#% ")
-    n_fields = len(start.lines[0])
+    n_fields = len(start.first)
     words = comment.split()
     names = words if start.separator == " " else tidy(comment.split(start.separator))
     for candidates in (names, words):
@@ -413,8 +416,8 @@ def places_by_name(names):
 
 def form_by_numbers(start, places):
     """The Form of three places that are asked for."""
-    first = start.lines[0]
-    widest = max(len(fields) for fields in start.lines)
+    first = start.first
+    widest = max(len(first), len(start.second))
     if len(set(places)) < 3 or min(places) < 0 or max(places) >= widest:
         got = " ".join(str(place + 1) for place in places)
         raise ValueError(
@@ -430,7 +433,7 @@ def form_by_numbers(start, places):
 
 def form_by_names(start, columns):
     """The Form of three names that are asked for."""
-    first = start.lines[0]
+    first = start.first
     names = header_in_comment(start) or first
     if set(columns) <= set(first):
         names = first
@@ -459,20 +462,19 @@ def may_be_rating(word):
 
 def question(start):
     """What to type where it is not clear which columns are the three."""
-    words = f"{start.path}: which columns are the user, the item and the rating? {choice(start)}"
-    first = start.lines[0]
-    users, _, _ = kinds_of(first)
+    message = f"{start.path}: which columns are the user, the item and the rating? {choice(start)}"
+    users, _, _ = kinds_of(start.first)
     if may_be_matrix(start):
-        words += f"; {matrix_advice(start)}"
-    elif not users and not may_be_rating(first[2]):
-        words += "; ratings of several people are needed, and a column that says whose they are"
-    return words
+        message += f"; {matrix_advice(start)}"
+    elif not users and not may_be_rating(start.first[2]):
+        message += "; ratings of several people are needed, and a column that says whose they are"
+    return message
 
 
 def may_be_matrix(start):
     """Whether the second line may be a user's ratings of all items, maybe after the user."""
-    second = start.lines[-1]
-    return len(second) > 3 and all(may_be_rating(field) for field in second[1:])
+    ratings = start.second[1:]
+    return len(ratings) > 2 and all(may_be_rating(field) for field in ratings)
 
 
 def choice(start):
@@ -485,21 +487,21 @@ def choice(start):
 
 def listed(start):
     """The columns of a file, by their numbers."""
-    names = header_in_comment(start) or start.lines[0]
-    words = [f"{number} {name[:40]}" for number, name in enumerate(names[:12], start=1)]
+    names = header_in_comment(start) or start.first
+    columns = [f"{number} {name[:40]}" for number, name in enumerate(names[:12], start=1)]
     if len(names) > 12:
-        words.append("...")
-    return ", ".join(words)
+        columns.append("...")
+    return ", ".join(columns)
 
 
 def matrix_advice(start):
     """How to make lines of a matrix of users and items."""
-    first = start.lines[0]
+    first = start.first
     separator = r"r'\s+'" if start.separator == " " else repr(start.separator)
     option = "index_col=0"
     note = "swap user and item if a line holds an item's ratings"
     if all(may_be_rating(field) for field in first[1:]):  # of items that have numbers, or ratings
-        if first[0] and may_be_rating(first[0]) and len(first) == len(start.lines[-1]):
+        if first[0] and may_be_rating(first[0]) and len(first) == len(start.second):
             option = "header=None"
         note += "; header=None if there is no header, index_col=0 if each line begins with a name"
     program = (
@@ -520,11 +522,11 @@ def check_users_and_items(ratings, start, form):
     user, item, _ = names_of(form)
     for kind, numbers, name in [("user", ratings.users, user), ("item", ratings.items, item)]:
         if np.bincount(numbers).max() == 1:
-            words = f"{start.path}: no {kind} has two ratings: is {name} the {kind}? If it is, "
-            words += f"nothing can be learnt from others. {choice(start)}"
+            message = f"{start.path}: no {kind} has two ratings: is {name} the {kind}? If it is, "
+            message += f"nothing can be learnt from others. {choice(start)}"
             if may_be_matrix(start):
-                words += f"; {matrix_advice(start)}"
-            raise ValueError(words)
+                message += f"; {matrix_advice(start)}"
+            raise ValueError(message)
 
 
 def check_above_0(path, values):

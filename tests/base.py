@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import os
 import re
 import signal
@@ -27,7 +28,7 @@ import main
 from judge.judge import time_limit
 from judge.problems import points, ratings
 
-ROOT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parent.parent
 
 
 class Ours(unittest.TestCase):
@@ -49,7 +50,7 @@ class Ours(unittest.TestCase):
         for part in flat(result):
             self.assertTrue(np.isfinite(part).all(), result)
 
-    def process(self, *arguments, folder=ROOT):
+    def process(self, *arguments, folder=PROJECT):
         """Run Python on the arguments in a process of its own."""
         command = [sys.executable, *map(str, arguments)]
         notebook = {**os.environ, "MPLBACKEND": "module://of_a_notebook"}
@@ -65,7 +66,7 @@ class Ours(unittest.TestCase):
         self.assertEqual(done.returncode, 2)
         self.assertEqual(done.stderr, f"{name}: expected Python 3.10 or later, got 3.9.1\n")
 
-    def assert_interruptible(self, name, *arguments, folder=ROOT):
+    def assert_interruptible(self, name, *arguments, folder=PROJECT):
         """Ctrl-C ends a program with one line and 130, a closed pipe ends it without a word."""
         for interrupted, status, words in [(True, 130, f"{name}: interrupted\n"), (False, 141, "")]:
             with subprocess.Popen(
@@ -92,7 +93,22 @@ def flat(result):
     return [part for element in result for part in flat(element)]
 
 
-class AnyProgram(Ours):
+def slow_averages(X):
+    """(n, d): what recommend.predict.averages predicts from X, by its formulas, a sum at a time."""
+    n, d = X.shape
+    mean = math.fsum(X[X != 0]) / np.count_nonzero(X)
+    b_item = []
+    for l in range(d):
+        residuals = [X[u, l] - mean for u in range(n) if X[u, l]]
+        b_item.append(math.fsum(residuals) / (len(residuals) + 10))
+    b_user = []
+    for u in range(n):
+        residuals = [X[u, l] - mean - b_item[l] for l in range(d) if X[u, l]]
+        b_user.append(math.fsum(residuals) / (len(residuals) + 15))
+    return mean + np.array(b_item) + np.array(b_user)[:, None]
+
+
+class Program(Ours):
     """A program, in this process, on files in a folder of its own."""
 
     program = None  # the module that has its function main
@@ -146,7 +162,7 @@ class AnyProgram(Ours):
         self.assertEqual(self.files(), before)
 
 
-class Program(AnyProgram):
+class MainProgram(Program):
     """main.py on small data."""
 
     program = main

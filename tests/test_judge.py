@@ -12,7 +12,7 @@ from unittest import mock
 import test
 from judge import mistakes
 from judge.places import working_in
-from tests.base import ROOT, Ours
+from tests.base import PROJECT, Ours
 
 # The modules of a student.
 ABOVE = "import numpy as np\nfrom common import GaussianMixture\n\n\n"
@@ -99,8 +99,8 @@ class CommandLine(Judging):
         """A changed number of any block of test_solutions.txt is told with its label and place."""
         folder = Path(self.enter(tempfile.TemporaryDirectory()))
         for name in ("test_incomplete.txt", "test_complete.txt"):
-            shutil.copy(ROOT / name, folder)
-        text = (ROOT / "test_solutions.txt").read_text(encoding="utf-8")
+            shutil.copy(PROJECT / name, folder)
+        text = (PROJECT / "test_solutions.txt").read_text(encoding="utf-8")
         starts = [found.end() for found in re.finditer(r":\s*\[*(?=-?\d)", text)]
         self.assertEqual(len(starts), len(REFERENCES))
         tests = ["--data", folder, "Common.test_reference_outputs", "Em.test_reference_outputs"]

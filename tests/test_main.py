@@ -10,7 +10,11 @@ import unittest
 from functools import partial
 from unittest import mock
 
-from tests.base import ROOT, Program  # before NumPy: it sets the number of BLAS threads
+from tests.base import (  # before NumPy: it sets the number of BLAS threads
+    PROJECT,
+    MainProgram,
+    slow_averages,
+)
 
 # isort: split
 import numpy as np
@@ -75,7 +79,7 @@ def estep(function):
 }
 
 
-class Main(Program):
+class Main(MainProgram):
     """main.py: its tables, options, and end."""
 
     def test_tables_and_pictures(self):
@@ -132,7 +136,7 @@ class Main(Program):
         best = max(fits, key=lambda fit: fit[2])
         guesses = {
             "mean of all ratings": np.full(X.shape, mean),
-            "averages of users and movies": self.slow_averages(left, mean),
+            "averages of users and movies": slow_averages(left),
             "em.fill_matrix, K =  2": em.fill_matrix(left, best[0]),
             "predict": predict(left),
         }
@@ -144,19 +148,6 @@ class Main(Program):
         self.assertIn(f": {size} of the {len(given)} given ratings are hidden, and pred", out)
         self.assertIn("".join(rows) + "\n".join(lines) + "\n", out)
         self.assertIn(" than averages", lines[-1])
-
-    def slow_averages(self, X, mean):
-        """mean + b_l + b_u, a movie and a user at a time."""
-        n, d = X.shape
-        b_movie = []
-        for l in range(d):
-            residuals = [X[u, l] - mean for u in range(n) if X[u, l]]
-            b_movie.append(sum(residuals) / (len(residuals) + 10))
-        b_user = []
-        for u in range(n):
-            residuals = [X[u, l] - mean - b_movie[l] for l in range(d) if X[u, l]]
-            b_user.append(sum(residuals) / (len(residuals) + 15))
-        return mean + np.array(b_movie) + np.array(b_user)[:, None]
 
     def test_matrices_of_ones_own(self):
         """Any scale, nan for missing, no toy data, few users, few ratings."""
@@ -174,7 +165,8 @@ class Main(Program):
             self.assertRegex(out, rf"(?s)\n  8 .*\npredict +{error}\nToo few")
             self.assertNotIn("  RMSE\n", out)
             self.assertEqual("The ratings' variance is 0.0" in out, scale == 0.1)
-        for low, words in [(1.1, "variance is 0.2, below 0.25"), (0.8, "^$")]:  # 0.2025, 0.36
+        for low, words in [(1.1, "variance is 0.2, below 0.25"), (0.8, "^$")]:
+            # Half the ratings are low, half 2: their variance is 0.45**2 = 0.2025, or 0.36.
             own = np.tile([low, 2.0], (6, 3)) * (np.eye(6) == 0)
             self.write("netflix_incomplete.txt", own)
             _, out, _ = self.call("--data", self.small, "--netflix-k", 1)
@@ -233,7 +225,7 @@ class Main(Program):
     def test_defaults(self):
         with mock.patch.object(sys, "argv", ["main.py"]):
             options = main.parse_options()
-        self.assertEqual((options.data, options.plots), (ROOT, ROOT / "plots"))
+        self.assertEqual((options.data, options.plots), (PROJECT, PROJECT / "plots"))
         self.assertEqual(options.seeds, [0, 1, 2, 3, 4])
         X = np.zeros((1000, 2))
         self.assertEqual(main.usable("", options.toy_k, main.TOY_K, X), [1, 2, 3, 4])
@@ -272,10 +264,10 @@ class Main(Program):
 
     def test_a_students_modules(self):
         """Beside ours and all four, in a copy of main.py's folder; then with mistakes."""
-        shutil.copy(ROOT / "main.py", self.folder)
-        shutil.copytree(ROOT / "recommend", self.folder / "recommend")
+        shutil.copy(PROJECT / "main.py", self.folder)
+        shutil.copytree(PROJECT / "recommend", self.folder / "recommend")
         for name in ("kmeans", "naive_em", "em", "common"):
-            shutil.copy(ROOT / f"{name}.py", self.folder / f"our_{name}.py")
+            shutil.copy(PROJECT / f"{name}.py", self.folder / f"our_{name}.py")
         run = partial(self.process, "main.py", "--data", self.small, "--seeds", 0, 1)
         run = partial(run, "--toy-k", 1, 2, "--netflix-k", 2, 3, folder=self.folder)
         run = partial(run, "--plots", self.folder / "plots")

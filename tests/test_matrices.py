@@ -1,6 +1,6 @@
 """Matrices in files, as main.py reads them."""
 
-from tests.base import Program  # before NumPy: it sets the number of BLAS threads
+from tests.base import MainProgram  # before NumPy: it sets the number of BLAS threads
 
 # isort: split
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 import main
 
 
-class Matrices(Program):
+class Matrices(MainProgram):
     """Matrices in files, as main.py reads them."""
 
     def test_what_surrounds_numbers(self):

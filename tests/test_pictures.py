@@ -2,7 +2,7 @@
 
 from unittest import mock
 
-from tests.base import Program  # before NumPy: it sets the number of BLAS threads
+from tests.base import MainProgram  # before NumPy: it sets the number of BLAS threads
 
 # isort: split
 import numpy as np
@@ -43,7 +43,7 @@ def titles(figure):
     return [ax.get_title() for ax in figure.axes]
 
 
-class Pictures(Program):
+class Pictures(MainProgram):
     """main.py's pictures: what stands in a figure, and where."""
 
     def fits(self, K, scores):

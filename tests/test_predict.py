@@ -7,7 +7,7 @@ import tracemalloc
 import unittest
 from unittest import mock
 
-from tests.base import Ours  # before NumPy: it sets the number of BLAS threads
+from tests.base import Ours, slow_averages  # before NumPy: it sets the number of BLAS threads
 
 # isort: split
 import numpy as np
@@ -43,14 +43,14 @@ def slow_predict(X, given, K, seeds):
     share = given * 1.0
     choices = share - share.mean(axis=1, keepdims=True) - share.mean(axis=0) + share.mean()
     x_hat = np.full(X.shape, X[given].mean())
-    tastes = None  # what the averages leave
-    for view in ["averages"] + 7 * ["residuals"] + 3 * ["choices", "tastes"]:
+    tastes = None  # what the biases leave
+    for view in ["biases"] + 7 * ["residuals"] + 3 * ["choices", "tastes"]:
         for turned in (lambda A: A, lambda A: A.T):  # rows are users, then items
             residuals = turned(np.where(given, X - x_hat, 0))
             guesses = []
             for draw in draws:
                 pull = 15
-                if view == "averages":
+                if view == "biases":
                     post = np.ones((len(residuals), 1))
                     pull = 60
                 elif view == "residuals":
@@ -61,7 +61,7 @@ def slow_predict(X, given, K, seeds):
                     post = slow_types(turned(tastes), turned(given), 16, 1, draw)
                 guesses.append(post @ slow_means(residuals, turned(given), post, pull))
             x_hat = x_hat + turned(np.mean(guesses, axis=0))
-        if view == "averages":
+        if view == "biases":
             tastes = np.where(given, X - x_hat, 0)
     return x_hat
 
@@ -111,9 +111,7 @@ def fitted(kind, X, given, K=4, seeds=range(15)):
     return matrix
 
 
-def kinds():
-    """The two matrices that fit can use, as far as they can be used here."""
-    return [Full, Sparse] if module.has_scipy() else [Full]
+KINDS = [Full, Sparse] if module.has_scipy() else [Full]  # of matrices that fit can use here
 
 
 class Recipe(Ours):
@@ -131,7 +129,7 @@ class Recipe(Ours):
             assert_allclose(got[~given], expected[~given], rtol=0, atol=1e-10)
             assert_array_equal(got[given], X[given])
             users, items = np.indices(X.shape).reshape(2, -1)
-            for kind, limit in zip(kinds(), [1e-10, 1e-6]):  # Sparse keeps factors in float32
+            for kind, limit in zip(KINDS, [1e-10, 1e-6]):  # Sparse keeps factors in float32
                 matrix = fitted(kind, X, given, K, [3, 4])
                 assert_allclose(matrix.at(users, items), expected.ravel(), rtol=0, atol=limit)
                 rows = np.array([4, 0, 2])
@@ -147,7 +145,7 @@ class Recipe(Ours):
         assert_allclose(predict(cross, 2, range(5))[2, :2], expected[2, :2], rtol=0, atol=1e-10)
         X = ratings(5, n=30)
         given = X != 0
-        for kind in kinds():
+        for kind in KINDS:
             matrix = fitted(kind, X - 3, given)  # from -2 to 2
             got = matrix.of_users(np.arange(30))
             assert_allclose(got[~given], predict(X)[~given] - 3, rtol=0, atol=2e-6)
@@ -164,7 +162,7 @@ class Recipe(Ours):
             for factor in (8, 2.0**-90, 2.0**90, 1e-3, 1e6, 1 / 3):
                 got = predict(factor * on_1, 3)
                 assert_allclose(got / factor, expected, rtol=1e-7)
-                for kind in kinds()[1:]:
+                for kind in KINDS:
                     got = fitted(kind, factor * on_1, given, 3).of_users(np.arange(30))
                     assert_allclose(got[~given] / factor, expected[~given], rtol=1e-6)
 
@@ -175,7 +173,7 @@ class Recipe(Ours):
         X[0, 0] = 0
         self.assertEqual(predict(X, 1)[0, 0], -1)
         self.assertEqual(predict(-X, 1)[0, 0], 1)
-        for kind in kinds():
+        for kind in KINDS:
             for sign in (1, -1):
                 matrix = fitted(kind, sign * X, X != 0, 1)
                 self.assertEqual(matrix.of_users(np.array([0]))[0, 0], -sign)
@@ -186,17 +184,16 @@ class Recipe(Ours):
         one[1, 1] = 2.5
         for X in (np.where(ratings(5) > 0, 0.1, 0), one, np.full((4, 3), 2.0)):
             assert_allclose(predict(X, 3), np.full(X.shape, X.max()), rtol=1e-12)
-            for kind in kinds():
+            for kind in KINDS:
                 got = fitted(kind, X, X != 0, 3).of_users(np.arange(len(X)))
                 assert_allclose(got, np.full(X.shape, X.max()), rtol=1e-7)
 
     def test_more_types_than_rows_and_complete_matrices(self):
         for X in (ratings(0), ratings(0, missing=0), ratings(0, 4, 4000)):
             self.assert_finite(predict(X, 100, [0]))
-            for kind in kinds()[1:]:
-                expected = fitted(Full, X, X != 0, 100, [0]).of_users(np.arange(len(X)))
-                got = fitted(kind, X, X != 0, 100, [0]).of_users(np.arange(len(X)))
-                assert_allclose(got, expected, rtol=0, atol=1e-5)
+            users = np.arange(len(X))
+            by_kind = [fitted(kind, X, X != 0, 100, [0]).of_users(users) for kind in KINDS]
+            assert_allclose(by_kind[-1], by_kind[0], rtol=0, atol=1e-5)  # without SciPy only one
 
     def test_refuses(self):
         X = ratings(0)
@@ -304,7 +301,6 @@ class Evaluation(Ours):
             assert_array_equal(given[hidden_tenths(len(given), split=split)[0]], expected)
 
     def test_averages(self):
-        """mean + b_l + b_u, an item and a user at a time."""
         X = ratings(0, 20, 8)
         X[:, 7] = 0
         X[19] = 0
@@ -317,14 +313,7 @@ class Evaluation(Ours):
         left[users[hidden], items[hidden]] = 0
         mean = statistics.fmean(left[left != 0])
         assert_allclose(mean_rating(values, hidden), [mean] * 5)
-        b_item = []
-        for l in range(8):
-            residuals = [x - mean for x in left[:, l] if x]
-            b_item.append(sum(residuals) / (len(residuals) + 10))
-        expected = []
-        for u, l in zip(users[hidden], items[hidden]):
-            residuals = [left[u, k] - mean - b_item[k] for k in range(8) if left[u, k]]
-            expected.append(mean + b_item[l] + sum(residuals) / (len(residuals) + 15))
+        expected = slow_averages(left)[users[hidden], items[hidden]]
         assert_allclose(averages(users, items, values, hidden), expected)
 
     def test_standard_errors_are_what_repeated_draws_give(self):

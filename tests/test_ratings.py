@@ -8,7 +8,7 @@ import subprocess
 import unittest
 import zipfile
 
-from tests.base import AnyProgram  # before NumPy: it sets the number of BLAS threads
+from tests.base import Program  # before NumPy: it sets the number of BLAS threads
 
 # isort: split
 from recommend.ratings import read_ratings
@@ -29,7 +29,7 @@ else:
     has_pandas = True
 
 
-class Ratings(AnyProgram):
+class Reading(Program):
     def read(self, content, columns=None, missing=None):
         """What read_ratings makes of a file: {(user, item): rating}, and its report."""
         ratings = read_ratings(self.write("ratings.csv", content), columns, missing)

@@ -8,7 +8,11 @@ import sys
 import unittest
 from unittest import mock
 
-from tests.base import ROOT, AnyProgram  # before NumPy: it sets the number of BLAS threads
+from tests.base import (  # before NumPy: it sets the number of BLAS threads
+    PROJECT,
+    Program,
+    slow_averages,
+)
 
 # isort: split
 import numpy as np
@@ -24,26 +28,12 @@ def mean(numbers):
     return math.fsum(numbers) / len(numbers)
 
 
-def slow_averages(given):
-    """{(user, item): prediction} of averages, as a function of a pair, from a dict of ratings."""
-    everything = mean(given.values())
-    of_items = {}
-    of_users = {}
-    for item in {item for _, item in given}:
-        parts = [value - everything for (_, l), value in given.items() if l == item]
-        of_items[item] = math.fsum(parts) / (len(parts) + 10)
-    for user in {user for user, _ in given}:
-        parts = [v - everything - of_items[l] for (u, l), v in given.items() if u == user]
-        of_users[user] = math.fsum(parts) / (len(parts) + 15)
-    return lambda u, l: everything + of_items.get(l, 0) + of_users.get(u, 0)
-
-
 class Terminal(io.StringIO):
     def isatty(self):
         return True
 
 
-class Recommend(AnyProgram):
+class Recommend(Program):
     program = program
     name = "recommend"
 
@@ -99,11 +89,9 @@ class Recommend(AnyProgram):
         self.assertEqual(self.rows(self.out), [HEADER, *self.slow_lists(10)])
         saved = f"\n\nSaved {self.out}: 60 users' best items, of those not rated yet\n"
         self.assertTrue(out.endswith(saved), out)
-        self.call(
-            self.path, "--top", 3
-        )  # to recommendations.csv; 70 predictions at a time: 2 users
+        self.call(self.path, "--top", 3)  # to recommendations.csv
         self.assertEqual(self.rows(program.OUT), [HEADER, *self.slow_lists(3)])
-        with mock.patch.object(program, "PREDICTIONS", 70):
+        with mock.patch.object(program, "PREDICTIONS", 70):  # two users at a time
             self.call(self.path, "--top", 1000)
         self.assertEqual(self.rows(program.OUT), [HEADER, *self.slow_lists(30)])
         self.assertEqual(
@@ -157,14 +145,14 @@ class Recommend(AnyProgram):
             for tenth in range(number):
                 hidden = [pairs[i] for i in order[tenth * size : (tenth + 1) * size]]
                 left = {pair: value for pair, value in given.items() if pair not in hidden}
-                average = slow_averages(left)
+                of_averages = slow_averages(self.matrix(left))
                 X_pred = predict(self.matrix(left))
-                for u, l in hidden:
+                for user, item in hidden:
+                    at = self.users.index(user), self.items.index(item)
                     guesses["mean of all ratings"].append(mean(left.values()))
-                    guesses["averages of users and items"].append(average(u, l))
-                    x_hat = X_pred[self.users.index(u), self.items.index(l)]
-                    guesses["predict"].append(x_hat)
-                    truth.append(given[u, l])
+                    guesses["averages of users and items"].append(of_averages[at])
+                    guesses["predict"].append(X_pred[at])
+                    truth.append(given[user, item])
             said = f"\n\n{9 * size} of the {len(pairs)} ratings are hidden, a tenth at a time, and "
             said += "predicted\nfrom the others. RMSE: over these hidden ratings alone\n"
             for name, guess in guesses.items():
@@ -384,10 +372,13 @@ class Recommend(AnyProgram):
             (self.folder / f"{name}.py").write_text("raise SystemExit('not ours')")
         arguments = [self.path, "--user", self.users[0], "--top", 2]
         _, expected, _ = self.call(*arguments)
-        for words, folder in [(["-m", "recommend"], ROOT), ([ROOT / "recommend"], self.folder)]:
+        for words, folder in [
+            (["-m", "recommend"], PROJECT),
+            ([PROJECT / "recommend"], self.folder),
+        ]:
             done = self.process("-W", "error", *words, *arguments, folder=folder)
             self.assertEqual((done.returncode, done.stdout, done.stderr), (0, expected, ""))
-        done = self.process(ROOT / "recommend", self.path, folder=self.folder)
+        done = self.process(PROJECT / "recommend", self.path, folder=self.folder)
         self.assertEqual(done.stdout.splitlines()[-1].split(":")[0], "Saved recommendations.csv")
         self.assertTrue((self.folder / "recommendations.csv").exists())
         # Neither the course's modules nor Matplotlib are imported.
@@ -415,7 +406,7 @@ class Recommend(AnyProgram):
             "raise ModuleNotFoundError('No module', name='numpy')"
         )
         with mock.patch.dict(os.environ, {"PYTHONPATH": str(self.folder)}):
-            done = self.process(ROOT / "recommend", self.path)
+            done = self.process(PROJECT / "recommend", self.path)
         self.assertEqual(done.returncode, 2)
         words = f"recommend: No module; this installs it: {sys.executable} -m pip install numpy\n"
         self.assertEqual(done.stderr, words)
@@ -424,11 +415,11 @@ class Recommend(AnyProgram):
         X = draw.randint(1, 6, (1000, 500))
         lines = [f"{u} {l} {X[u, l]}\n" for u, l in np.argwhere(draw.rand(*X.shape) < 0.2)]
         path = self.write("ratings.txt", "".join(lines))
-        self.assert_interruptible("recommend", ROOT / "recommend", path, folder=self.small)
+        self.assert_interruptible("recommend", PROJECT / "recommend", path, folder=self.small)
         self.assertFalse((self.small / "recommendations.csv").exists())
         code = "import runpy, sys, numpy\n"
         code += "def bincount(*arguments): raise MemoryError\n"
         code += "numpy.bincount = bincount\n"
         code += "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], None, '__main__')"
-        done = self.process("-c", code, ROOT / "recommend", path, folder=self.small)
+        done = self.process("-c", code, PROJECT / "recommend", path, folder=self.small)
         self.assertEqual((done.returncode, done.stderr), (2, "recommend: not enough memory\n"))

@@ -21,8 +21,8 @@ from pathlib import Path
 from time import perf_counter, process_time
 from unittest import mock
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
 
 import main as program  # before NumPy: it sets the number of BLAS threads to 1
 
@@ -43,7 +43,7 @@ say = partial(print, file=sys.stderr, flush=True)  # progress
 
 def main():
     parser = argparse.ArgumentParser(description="Measure the program's speed, or its accuracy.")
-    parser.add_argument("--data", type=Path, default=ROOT, help="folder of the data files")
+    parser.add_argument("--data", type=Path, default=PROJECT, help="folder of the data files")
     parser.add_argument("--repeat", type=int, default=7, help="repetitions (7)")
     parser.add_argument(
         "--accuracy",
@@ -162,7 +162,7 @@ def run_main(folder):
     """main.py as a process of its own, which has to see to it that BLAS has one thread."""
     environment = {name: os.environ[name] for name in os.environ if "_THREADS" not in name}
     with tempfile.TemporaryDirectory() as plots:
-        command = [sys.executable, ROOT / "main.py", "--data", folder, "--plots", plots]
+        command = [sys.executable, PROJECT / "main.py", "--data", folder, "--plots", plots]
         subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
 
 
@@ -243,7 +243,7 @@ def errors(users, items, values, split):
     }
     for K in (1, 8, 12):
         guesses[f"`predict`, K = {K}"] = predicted(K)
-    guesses["its averages alone"] = predicted(views=[])
+    guesses["its biases alone"] = predicted(views=[])
     guesses["... and its seven rounds"] = predicted(views=recipe.VIEWS[:7])
     guesses["`predict` with one seed"] = predicted(seeds=[0])
     if surprise:
@@ -260,9 +260,9 @@ def filled(users, items, values, shape, hidden):
     X = np.zeros(shape)
     X[users, items] = values
     X[users[hidden], items[hidden]] = 0
-    fits = [em.run(X, *common.init(X, 4, seed)) for seed in program.SEEDS]
-    best, _, _ = max(fits, key=lambda fit: fit[2])
-    return em.fill_matrix(X, best)[users[hidden], items[hidden]]
+    fits = [program.fit(em, X, 4, seed) for seed in program.SEEDS]
+    best = max(fits, key=program.rounded_score)
+    return em.fill_matrix(X, best.mixture)[users[hidden], items[hidden]]
 
 
 def surprise_guesses(users, items, values, hidden):

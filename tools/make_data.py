@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parent.parent
 COMMENT = (
     "# Synthetic, made by tools/make_data.py: no real person's ratings, nothing of the course's."
 )
@@ -82,7 +82,7 @@ def main():
     options = parser.parse_args()
     stale = []
     for name, content in files().items():
-        path = ROOT / name
+        path = PROJECT / name
         if not options.check:
             path.write_bytes(content.encode())
         elif not path.is_file() or path.read_bytes().replace(b"\r\n", b"\n") != content.encode():

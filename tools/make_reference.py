@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
 
 from judge import exact
 
@@ -79,26 +79,16 @@ def show(array):
 
 def main():
     parser = argparse.ArgumentParser(description="Compute test_solutions.txt.")
-    parser.add_argument(
-        "--data", type=Path, help="folder of test_incomplete.txt, test_complete.txt"
-    )
-    parser.add_argument(
-        "--out", type=Path, help="file to write (default: test_solutions.txt beside the two)"
-    )
     parser.add_argument("--check", action="store_true", help="compare that file, write nothing")
     options = parser.parse_args()
-    if options.data and not (options.out or options.check):
-        parser.error("--out: expected a file to write, as --data names a folder of your own")
-    data = options.data or ROOT
-    for name in ("test_incomplete.txt", "test_complete.txt"):
-        if not (data / name).is_file():
-            parser.error(f"--data: expected a folder with {name}, got {data}")
-    out = options.out or data / "test_solutions.txt"
-    text = solutions(read(data / "test_incomplete.txt"), read(data / "test_complete.txt")).encode()
+    path = PROJECT / "test_solutions.txt"
+    X = read(PROJECT / "test_incomplete.txt")
+    X_gold = read(PROJECT / "test_complete.txt")
+    text = solutions(X, X_gold).encode()
     if not options.check:
-        out.write_bytes(text)
-    elif not out.is_file() or out.read_bytes().replace(b"\r\n", b"\n") != text:
-        sys.exit(f"{out} is not what tools/make_reference.py writes")
+        path.write_bytes(text)
+    elif not path.is_file() or path.read_bytes().replace(b"\r\n", b"\n") != text:
+        sys.exit(f"{path.name} is not what tools/make_reference.py writes")
 
 
 if __name__ == "__main__":
