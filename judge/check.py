@@ -8,7 +8,8 @@ The modules are written from the right texts of mistakes.py, as a student could 
 - mistakes of form, such as a missing function, have to fail and to be named;
 - right variants have to pass, with a note where one is due.
 All of it happens in one process, on a copy of the project's files, so that what the judge expects
-is computed once. Exit status 1, and a line for each planting that the judge tells otherwise.
+is computed once. A planting that the judge tells otherwise has drifted from its words: it gets a
+line, and the exit status is 1.
 """
 
 import contextlib
@@ -22,14 +23,14 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 CLASSES = {"kmeans": "Kmeans", "naive_em": "NaiveEm", "em": "Em", "common": "Common"}
 
-# What stands above the functions of a student's module.
-IMPORTS = """
+# What stands above the functions of a student's module, and of common.py.
+ABOVE = """
 import numpy as np
 from common import GaussianMixture
 
 
 """
-MIXTURE = """
+ABOVE_COMMON = """
 from collections import namedtuple
 
 import numpy as np
@@ -48,6 +49,8 @@ no note
     np.eye(len(mu))[nearest] => np.eye(len(mu), dtype=int)[nearest]
 post is a list
     return mixture, post, cost => return mixture, post.tolist(), cost
+post is an array of booleans
+    np.eye(len(mu))[nearest] => np.eye(len(mu), dtype=bool)[nearest]
 the first should win
     nearest = distance.argmin(axis=1) => nearest = len(mu) - 1 - distance[:, ::-1].argmin(axis=1)
 where points lie close together
@@ -250,10 +253,10 @@ class Planter:
         self.skipped = 0
         self.drifted = 0
 
-    def source(self, module, texts=None):
+    def student_module(self, module, texts=None):
         """A student's module, with the texts in place of the right ones."""
-        above = MIXTURE if module == "common" else IMPORTS
-        return above + self.mistakes.source(module, texts or {})
+        above = ABOVE_COMMON if module == "common" else ABOVE
+        return above + self.mistakes.module_text(module, texts or {})
 
     def verdict(self, module, source):
         """The exit status of `python test.py CLASS` for a module, and the lines that it prints."""
@@ -297,10 +300,11 @@ class Planter:
     def plant_mistakes(self, module, function):
         """Every mistake of the table, but for those that change nothing in this module."""
         words_of = getattr(self.test, CLASSES[module]).nouns
-        for words, text in self.mistakes.changed(module, function):
+        for words, text in self.mistakes.changed_texts(module, function):
             words = words.format(**words_of)
             if self.changes_anything(module, function, text):
-                self.plant(module, words, self.source(module, {function: text}), words, right=False)
+                source = self.student_module(module, {function: text})
+                self.plant(module, words, source, words, right=False)
             else:
                 self.skipped += 1
                 print(f"skipped, since {module}.{function} returns the same: {words}")
@@ -325,6 +329,8 @@ class Planter:
         problems = self.problems
         for seed in range(1000, 1020):
             K = 4
+            # On several scales, as a mistake may show in small variances only; ratings that are not
+            # whole numbers, as it may round.
             X = problems.points(seed, n=90) * [1, 0.1, 0.01][seed % 3]
             if module in ("em", "common"):
                 X = problems.ratings(seed, n=40) * 0.9
@@ -350,15 +356,16 @@ class Planter:
     def plant_all(self):
         """Every planting there is."""
         for module, functions in self.mistakes.FRAMES.items():
-            self.plant(module, "as it is", self.source(module), "no note", right=True)
+            as_it_is = self.student_module(module)
+            self.plant(module, "as it is", as_it_is, "no note", right=True)
             for function in functions:
                 self.plant_mistakes(module, function)
-                allowed = self.mistakes.changed(module, function, self.mistakes.ALLOWED)
+                allowed = self.mistakes.changed_texts(module, function, self.mistakes.ALLOWED)
                 for words, text in allowed:
-                    source = self.source(module, {function: text})
+                    source = self.student_module(module, {function: text})
                     self.plant(module, words, source, words, right=True)
             for table, right in ((PASSING, True), (FAILING, False)):
-                for words, source in self.mistakes.variants(table[module], self.source(module)):
+                for words, source in self.mistakes.parse_entries(table[module], as_it_is):
                     self.plant(module, words, source, words, right)
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal, getcontext
 
 import numpy as np
 
-from judge.mistakes import Mixture
+from judge.problems import Mixture
 
 MIN_VARIANCE = Decimal("0.25")
 LEAST_COUNT = 1 - Decimal("1e-9")  # 1, up to rounding

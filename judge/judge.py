@@ -21,19 +21,20 @@ import traceback
 import unittest
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 from unittest import mock
 
 import numpy as np
 
 from judge import mistakes
-from judge.mistakes import Mixture
 from judge.places import working_in
+from judge.problems import Mixture
 
 PROJECT = Path(__file__).resolve().parent.parent
 LIBRARIES = ["matplotlib", "numpy"]  # no others are offered: names may be misspelt
 OURS = ["judge", "recommend", "tests"]  # packages here, which hide a student's of these names
 NUMBERS = {"ll", "cost", "rmse", "bic"}
-IMPORTS = {  # of names that are often used without one
+IMPORT_OF = {  # names that are often used without one
     "GaussianMixture": "from common import GaussianMixture",
     "logsumexp": "from scipy.special import logsumexp",
     "np": "import numpy as np",
@@ -47,7 +48,9 @@ GONE = {  # of NumPy: what to write now
     "object": "object",
     "product": "np.prod",
 }
-
+NO_INPUT = "lost sys.stdin"  # what Python says where input() is called without standard input
+WAITING = "waiting for "  # why a test is skipped that calls what has failed
+NOT_JUDGED = "not judged"  # why a test is skipped of what needs SciPy, where that is missing
 
 # Errors are shares of the largest entry that is expected.
 ROUNDING = 1e-9  # sums in another order differ by less
@@ -87,7 +90,7 @@ def quiet():
 
 def stop_for_input(*_, **__):
     """In place of the debugger, which would stop one line later."""
-    raise RuntimeError("lost sys.stdin")
+    raise RuntimeError(NO_INPUT)
 
 
 @contextlib.contextmanager
@@ -146,7 +149,7 @@ def advice(error, line, folder):
         if error.name in LIBRARIES:
             install = f"{sys.executable} -m pip install {error.name}"
             return f"it needs {error.name}, which is missing: {install}"
-    if "lost sys.stdin" in message:
+    if NO_INPUT in message:
         return "it waits for input: take it out"
     lacking = re.search(r"cannot import name '(\w+)' from '([\w.]+\.)?common'", message)
     lacking = lacking or re.search(r"module 'common' has no attribute '(\w+)'", message)
@@ -157,7 +160,7 @@ def advice(error, line, folder):
         return words + "Judge the folder where that lies: python test.py FOLDER"
     if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
         helper = "is it misspelt, or a function of another file of yours, such as your common.py?"
-        return f"{message}: {IMPORTS.get(error.name, helper)}"
+        return f"{message}: {IMPORT_OF.get(error.name, helper)}"
     gone = re.search(r"module 'numpy' has no attribute '(\w+)'", message)
     if gone and gone[1] in GONE:
         return f"NumPy no longer has np.{gone[1]}: write {GONE[gone[1]]}"
@@ -181,6 +184,14 @@ def why_no_package(name, folder):
 
 
 # 2. What a function returned
+
+
+class Answer(NamedTuple):
+    """A call of a student's function, and what it returned."""
+
+    function: str
+    arguments: list
+    got: dict  # {part: array}
 
 
 def as_array(value):
@@ -270,6 +281,11 @@ def off_by(got, expected):
     return math.inf if math.isnan(worst) else worst
 
 
+def parts_off(got, expected, limit):
+    """The expected parts that are off by more than the limit."""
+    return [part for part in expected if off_by(got[part], expected[part]) > limit]
+
+
 # 3. A test case for a module
 
 
@@ -281,8 +297,8 @@ class Judge(unittest.TestCase):
     functions = {}  # {function: (what it takes, what it returns)}
     nouns = {"row": "point", "column": "column", "component": "component", "size": "d"}
     seconds = 10  # of processor time for a call
-    why_endless = {}  # {function: words that follow where it takes longer}
     only = ""  # what stands before a failure
+    label = ""  # what a failure is told as: the test's name, or common.py
     failed = set()  # "em.mstep", ...: a test that calls one of them is skipped
     notes = {}  # {words: [functions]}: right by the course, but would break elsewhere
     unjudged = {}  # {module: why it is not judged}
@@ -290,29 +306,32 @@ class Judge(unittest.TestCase):
     reference = None  # what test_solutions.txt says, as reference.read gives it
 
     def setUp(self):
-        """Import the module, once common.py is imported, which it needs."""
-        for name in ("common", self.name):
-            self.label = name_of(self) if name == self.name else f"{name}.py"
-            function = f"the import of {name}.py"
-            self.wait_for(function)
-            if name in self.unjudged:
-                self.skipTest("not judged")
-            try:
-                with quiet(), time_limit(self.seconds), working_in(self.folder):
-                    module = importlib.import_module(name)
-            except OutOfTime:
-                words = f"{function} takes more than {self.seconds} seconds: a module should "
-                self.blame(function, words + "define functions, and run nothing")
-            except (Exception, SystemExit) as error:
-                self.skip_without_scipy(error, name)
-                words = told(error, function, self.folder)
-                if getattr(error, "name", None) == name and isinstance(error, ModuleNotFoundError):
-                    words = f"there is no {name}.py beside test.py"
-                self.blame(function, words)
-            if name == "common":
-                self.check_mixture(function, module)
-        self.GaussianMixture = sys.modules["common"].GaussianMixture
-        self.module = module
+        """Import common.py, which all others need, and the module."""
+        self.label = name_of(self) if self.name == "common" else "common.py"
+        common = self.imported("common")
+        self.check_mixture("the import of common.py", common)
+        self.GaussianMixture = common.GaussianMixture
+        self.label = name_of(self)
+        self.module = common if self.name == "common" else self.imported(self.name)
+
+    def imported(self, name):
+        """A module of theirs; the test fails where it cannot be imported."""
+        function = f"the import of {name}.py"
+        self.wait_for(function)
+        if name in self.unjudged:
+            self.skipTest(NOT_JUDGED)
+        try:
+            with quiet(), time_limit(self.seconds), working_in(self.folder):
+                return importlib.import_module(name)
+        except OutOfTime:
+            words = f"{function} takes more than {self.seconds} seconds: a module should "
+            self.blame(function, words + "define functions, and run nothing")
+        except (Exception, SystemExit) as error:
+            self.skip_without_scipy(error, name)
+            words = told(error, function, self.folder)
+            if getattr(error, "name", None) == name and isinstance(error, ModuleNotFoundError):
+                words = f"there is no {name}.py beside test.py"
+            self.blame(function, words)
 
     def check_mixture(self, function, common):
         """Fail where common.py has another GaussianMixture than the course's."""
@@ -333,13 +352,13 @@ class Judge(unittest.TestCase):
             install = f"{sys.executable} -m pip install scipy"
             words = f"{module}.py needs scipy, as the course's starter does: {install}"
             self.unjudged[module] = words
-            self.skipTest("not judged")
+            self.skipTest(NOT_JUDGED)
 
     def wait_for(self, *functions):
         """Skip the test if one of the functions has failed."""
         for function in functions:
             if function in self.failed:
-                self.skipTest(f"waiting for {function}")
+                self.skipTest(WAITING + function)
 
     def has_failed(self, *functions):
         return any(f"{self.name}.{function}" in self.failed for function in functions)
@@ -384,7 +403,7 @@ class Judge(unittest.TestCase):
                 result = code(*copies)
         except OutOfTime:
             words = f"{full} takes more than {self.seconds} seconds"
-            raise Wrong(words + self.why_endless.get(function, "")) from None
+            raise Wrong(words + self.why_endless(function)) from None
         except (Exception, SystemExit) as error:
             self.skip_without_scipy(error, self.name)
             raise Wrong(told(error, full, self.folder)) from None
@@ -394,7 +413,11 @@ class Judge(unittest.TestCase):
         parts = parts_of(returns, result)
         for part, value in parts.items():
             parts[part] = self.checked_array(function, part, value)
-        return parts, self.changed(function, takes.split(", "), arguments, copies)
+        return parts, self.note_changes(function, takes.split(", "), arguments, copies)
+
+    def why_endless(self, function):
+        """What follows where a function takes too long."""
+        return ""
 
     def check_signature(self, code, full, takes, arguments):
         """Raise Wrong for a function that does not take the course's arguments."""
@@ -404,12 +427,13 @@ class Judge(unittest.TestCase):
             return
         names = list(signature.parameters)
         expected = takes.split(", ")
-        fits = names == expected or sorted(names) != sorted(expected)  # not in another order
+        wrong_order = names != expected and sorted(names) == sorted(expected)
+        wrong_number = False
         try:
             signature.bind(*arguments)
         except TypeError:
-            fits = False
-        if not fits:
+            wrong_number = True
+        if wrong_order or wrong_number:
             raise Wrong(f"{full} takes ({', '.join(names)}), it should take ({takes})")
 
     def fresh(self, argument):
@@ -421,6 +445,10 @@ class Judge(unittest.TestCase):
     def checked_array(self, function, part, value):
         """A part as an array, or a number; notes say what may stand in the way of others' code."""
         result = as_array(value)
+        if result.dtype.kind == "b" and result.shape != ():
+            words = f"{part} is an array of booleans, which cannot be subtracted: "
+            self.note(function, f"{words}{part}.astype(float)")
+            return result.astype(float)
         if result.dtype.kind not in "fiu":
             raise Wrong(f"{self.name}.{function}: {part} is no array of real numbers")
         if part in NUMBERS and result.shape != ():
@@ -432,8 +460,8 @@ class Judge(unittest.TestCase):
             self.note(function, words + "something else: np.array(...) makes an array of it")
         return result
 
-    def changed(self, function, names, arguments, copies):
-        """The names of the arguments that a function changed in place, which a note says."""
+    def note_changes(self, function, names, arguments, copies):
+        """Note which arguments a function has changed in place, and return their names."""
         changed = []
         for name, before, after in zip(names, arguments, copies):
             if isinstance(before, Mixture):
@@ -450,85 +478,92 @@ class Judge(unittest.TestCase):
 
     def check(self, function, arguments, expected, hint=""):
         """Every part of what a function returns is what is expected."""
-        self.compare(function, arguments, self.call(function, *arguments), expected, hint)
+        got = self.call(function, *arguments)
+        self.compare(Answer(function, arguments, got), expected, hint)
 
-    def compare(self, function, arguments, got, expected, hint="", limit=LIMIT, whole=False):
-        """Fail where what a function returned is off, and name the mistake that explains it.
-
-        The hint follows, or stands in the mistake's place where none is found; or, if whole is
-        true, where none explains all parts that are off.
-        """
-        errors = {part: off_by(got[part], expected[part]) for part in expected}
-        if max(errors.values()) <= ROUNDING:
+    def compare(self, answer, expected, hint=""):
+        """Fail where parts are off: name the mistake that explains it, if one does, then hint."""
+        if not parts_off(answer.got, expected, ROUNDING):
             return
-        self.check_precision(function, got)
-        off = [part for part in expected if errors[part] > limit]
+        self.check_precision(answer)
+        off = parts_off(answer.got, expected, LIMIT)
         if not off:
             words = "the last digits are off, by 1e-9 to 1e-6 of the largest entry: look for a "
-            self.note(function, words + "rounded constant, or for one that is added against 0/0")
+            words += "rounded constant, or for one that is added against 0/0"
+            self.note(answer.function, words)
             return
-
-        def explanation(table):
-            """The words that explain all parts that are off, or else the first to explain some."""
-            first = "", []
-            for words, code in table(self.name, function):
-                parts = self.explained(function, code, arguments, got, expected, limit)
-                if parts == off:
-                    return words, parts
-                if not first[1]:
-                    first = words, parts
-            return first
-
-        words, parts = explanation(mistakes.allowed)
+        words, parts = self.explanation(mistakes.allowed, answer, expected, LIMIT)
         if parts == off:
-            self.note(function, words)
+            self.note(answer.function, words)
             return
-        words, parts = explanation(mistakes.mistaken)
-        if whole and parts != off:
-            words, parts = "", off
-        elif not parts:
-            words, parts = self.why_unreliable(function, arguments, got), off
-        lines = [words.format(**self.nouns), hint]
-        lines.append(self.entry(parts[0], got[parts[0]], expected[parts[0]], limit))
-        full = f"{self.name}.{function}"
-        self.blame(full, f"{full}: " + "\n".join(line for line in lines if line))
+        words, parts = self.explanation(mistakes.mistaken, answer, expected, LIMIT)
+        if not parts:
+            words, parts = self.why_unreliable(answer), off
+        self.blame_part(answer, parts[0], expected, LIMIT, [words, hint])
 
-    def check_precision(self, function, got):
+    def check_precision(self, answer):
         """Fail for numbers of too few digits, where they show."""
-        for part, value in got.items():
+        full = f"{self.name}.{answer.function}"
+        for part, value in answer.got.items():
             if value.dtype in (np.float16, np.float32):
-                words = (
-                    f"{self.name}.{function} computes {part} in {value.dtype}, which has too few "
-                )
-                words += "digits for the course's figures: use float64"
-                self.blame(f"{self.name}.{function}", words)
+                words = f"{full} computes {part} in {value.dtype}, which has too few digits for "
+                self.blame(full, words + "the course's figures: use float64")
 
-    def why_unreliable(self, function, arguments, got):
-        """Why a function may be wrong that makes none of the typical mistakes, or ""."""
-        with contextlib.suppress(Wrong):
-            again, changed = self.result(function, arguments)
-            if "X" in changed:
-                words = "it changes X in place while it still needs it: compute with a copy, "
-                return words + "X - mu and not X -= mu"
-            for part, value in got.items():
-                if not same(again[part], value):
-                    return "it gives another result each time, for the same arguments"
-        return ""
+    def explanation(self, table, answer, expected, limit):
+        """The mistake that explains all parts that are off, or else the first to explain some.
 
-    def explained(self, function, code, arguments, got, expected, limit):
+        Args:
+            table: mistakes.mistaken or mistakes.allowed
+            answer: an Answer, some parts of which are off
+            expected: {part: array}
+            limit: a part is off by more than that
+
+        Returns:
+            words: the mistake's; "" if there is none
+            parts: those that it explains
+        """
+        off = parts_off(answer.got, expected, limit)
+        first = "", []
+        for words, code in table(self.name, answer.function):
+            parts = self.explained(code, answer, expected, limit)
+            if parts == off:
+                return words.format(**self.nouns), parts
+            if parts and not first[1]:
+                first = words.format(**self.nouns), parts
+        return first
+
+    def explained(self, code, answer, expected, limit):
         """The parts that are off where code gives the same; [] where it gives anything else.
 
         What code gives as expected, it does not explain: there the student's may be right or wrong.
         """
         try:
             with quiet():
-                would = parts_of(self.functions[function][1], code(*arguments))
+                would = parts_of(self.functions[answer.function][1], code(*answer.arguments))
         except Exception:  # the mistake cannot be made with these arguments
             return []
-        about = [part for part in expected if off_by(would[part], expected[part]) > limit]
-        if not all(off_by(got[part], would[part]) <= limit for part in about):
+        about = parts_off(would, expected, limit)
+        if not all(off_by(answer.got[part], would[part]) <= limit for part in about):
             return []
-        return [part for part in about if off_by(got[part], expected[part]) > limit]
+        return [part for part in about if off_by(answer.got[part], expected[part]) > limit]
+
+    def why_unreliable(self, answer):
+        """Why a function may be wrong that makes none of the typical mistakes, or ""."""
+        with contextlib.suppress(Wrong):
+            again, changed = self.result(answer.function, answer.arguments)
+            if "X" in changed:
+                words = "it changes X in place while it still needs it: compute with a copy, "
+                return words + "X - mu and not X -= mu"
+            for part, value in answer.got.items():
+                if not same(again[part], value):
+                    return "it gives another result each time, for the same arguments"
+        return ""
+
+    def blame_part(self, answer, part, expected, limit, lines):
+        """Fail with the lines that are not empty, and the first entry of a part that is off."""
+        entry = self.entry(part, answer.got[part], expected[part], limit)
+        full = f"{self.name}.{answer.function}"
+        self.blame(full, f"{full}: " + "\n".join([*filter(None, lines), entry]))
 
     def entry(self, part, got, expected, limit=LIMIT):
         """The first entry of a part that is off, and what it should be."""
@@ -568,8 +603,10 @@ class Judge(unittest.TestCase):
     def course_data(self, name):
         """A matrix of the course's own, in the folder of --data."""
         self.seconds = 900  # loops over 1,200 x 1,200 ratings take their time
-        if self.data is None or not (self.data / name).is_file():
+        if self.data is None:
             self.skipTest("--data DIR, a folder of the course's own files")
+        if not (self.data / name).is_file():
+            self.skipTest(f"{name} in the folder of --data")
         return np.loadtxt(self.data / name)
 
     def check_published(self, function, what, got, figure):
@@ -615,8 +652,8 @@ class Verdict(unittest.TestResult):
         self.passed = 0
         self.failures = []  # (name, words); the words on test_solutions.txt itself have no name
         self.waiting = []  # names
-        self.unjudged = 0  # tests
-        self.reasons = []  # why others are skipped
+        self.not_judged = 0  # tests
+        self.needs = []  # of the tests that are skipped for other reasons
 
     def print_letter(self, test, letter, word):
         if self.verbose:
@@ -629,12 +666,12 @@ class Verdict(unittest.TestResult):
         self.print_letter(test, ".", "ok")
 
     def addSkip(self, test, reason):
-        if reason.startswith("waiting"):
+        if reason.startswith(WAITING):
             self.waiting.append(name_of(test))
-        elif reason == "not judged":
-            self.unjudged += 1
+        elif reason == NOT_JUDGED:
+            self.not_judged += 1
         else:
-            self.reasons.append(reason)
+            self.needs.append(reason)
         self.print_letter(test, "s", f"skipped: {reason}")
 
     def addFailure(self, test, err):
@@ -667,7 +704,7 @@ class Verdict(unittest.TestResult):
             print(f"Waiting until that is mended: {names}{more}")
         if self.failures:
             print(f"\nMend this first: {self.failures[0][1].splitlines()[0]}")
-        elif self.unjudged:
+        elif self.not_judged:
             if self.passed:
                 print("All is well in what could be judged.")
         elif not self.passed:
@@ -679,10 +716,11 @@ class Verdict(unittest.TestResult):
         counts = f"{self.passed} passed, {len(self.failures)} failed"
         if self.waiting:
             counts += f", {len(self.waiting)} waiting"
-        if self.unjudged:
-            counts += f", {self.unjudged} not judged"
-        if self.reasons:
-            counts += f", {len(self.reasons)} skipped: they need {self.reasons[0]}"
+        if self.not_judged:
+            counts += f", {self.not_judged} not judged"
+        if self.needs:
+            needs = " and ".join(dict.fromkeys(self.needs))
+            counts += f", {len(self.needs)} skipped: they need {needs}"
         print(counts)
         if notes:
             print("\nNotes: right by the course, but would break elsewhere")

@@ -31,14 +31,16 @@ absolute error: square first`.
   judge expects, and explains all that is off, becomes a note.
 - To add a mistake, add its words and its change, and nothing else: judge/check.py plants it.
 
-Nothing here is ever expected of a student: what is right comes from exact.py.
+What is right comes from exact.py, and from RIGHT only where that would take long: in iterations
+beyond the end of a run, and for the X_pred of which test_solutions.txt has the RMSE.
 """
 
 import functools
 import textwrap
-from collections import namedtuple
 
 import numpy as np
+
+from judge.problems import Mixture
 
 # A key is a function, or module.function where only that module has such a text or mistake.
 # rated is True where an entry counts: everywhere in K-means and naive EM, at X != 0 in EM.
@@ -832,26 +834,24 @@ the one after it
     break => mixture = before; break
 """
 
-Mixture = namedtuple("Mixture", "mu var p")  # no import of common.py: it may be a student's
-
 
 def text_of(module, function):
     """A right text: the module's own, if it has one."""
     return RIGHT.get(f"{module}.{function}") or RIGHT[function]
 
 
-def changed(module, function, table=MISTAKES):
+def changed_texts(module, function, table=MISTAKES):
     """[(words, changed text)] of a table for a function, the module's own mistakes first."""
     own = f"{module}.{function}"
     keys = [own] if own in RIGHT else [own, function]
     entries = "".join(table.get(key, "") for key in keys)
     first = {}  # of those that change the text in the same way: a module may have its own words
-    for words, text in variants(entries, text_of(module, function)):
+    for words, text in parse_entries(entries, text_of(module, function)):
         first.setdefault(text, words)
     return [(words, text) for text, words in first.items()]
 
 
-def variants(entries, right):
+def parse_entries(entries, right):
     """[(words, changed text)] of entries as they stand in the tables above."""
     found = []
     for line in entries.splitlines():
@@ -873,7 +873,7 @@ def with_change(text, line):
     return text.replace(old.strip(), new.strip())
 
 
-def source(module, texts):
+def module_text(module, texts):
     """The functions of a module, with other texts than the right ones for those in texts."""
     parts = []
     for function, (head, last) in FRAMES[module].items():
@@ -885,7 +885,7 @@ def source(module, texts):
 def made(module, texts):
     """Those functions, ready to be called: {name: function}."""
     names = {"np": np, "GaussianMixture": Mixture}
-    exec(source(module, texts), names)
+    exec(module_text(module, texts), names)
     return names
 
 
@@ -893,7 +893,7 @@ def made(module, texts):
 def mistaken(module, function):
     """[(words, function)] of the typical mistakes."""
     found = []
-    for words, text in changed(module, function):
+    for words, text in changed_texts(module, function):
         found.append((words, made(module, {function: text})[function]))
     return found
 
@@ -902,7 +902,7 @@ def mistaken(module, function):
 def allowed(module, function):
     """[(words, function)] of what is right by the course, and only noted."""
     found = []
-    for changes in FRAMES[module]:
-        for words, text in changed(module, changes, ALLOWED):
-            found.append((words, made(module, {changes: text})[function]))
+    for step in FRAMES[module]:  # run calls the others: what is allowed there shows in it, too
+        for words, text in changed_texts(module, step, ALLOWED):
+            found.append((words, made(module, {step: text})[function]))
     return found

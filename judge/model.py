@@ -1,14 +1,47 @@
 """What is judged of K-means, naive EM and EM alike: the M-step, and where run ends."""
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 from judge import mistakes
 from judge.exact import exact_estep
-from judge.judge import LIMIT, ROUNDING, Judge, off_by, parts_of, quiet
-from judge.mistakes import Mixture
-from judge.problems import start
+from judge.judge import LIMIT, ROUNDING, Answer, Judge, off_by, parts_of, parts_off, quiet
+from judge.problems import Mixture, start
 
 PARTS = ["mu", "var", "p"]  # of a mixture
+
+
+class Rule(NamedTuple):
+    """When a run ends, and what to say of one that ends elsewhere."""
+
+    score: str  # what is compared, "ll" or "cost"; run returns it with the mixture and the post
+    ends: Callable  # ends(new, old): whether the run ends, by the scores of two iterations
+    words: str  # the rule in words
+    too_early: str  # what may be wrong where one or two iterations are made
+    endless: str  # what may be wrong where it takes too long
+
+
+COST_WORDS = "it should stop as soon as the cost falls by no more than 1e-4"
+COST_RULE = Rule(
+    score="cost",
+    ends=lambda new, old: old - new <= 1e-4,
+    words=COST_WORDS,
+    too_early="is there no loop, the limit larger than 1e-4, or the sign wrong?",
+    endless=COST_WORDS,
+)
+LL_WORDS = (
+    "it should stop as soon as new - old <= 1e-6 * |new|, old and new being the log-likelihoods of "
+    "two E-steps"
+)
+LL_RULE = Rule(
+    score="ll",
+    ends=lambda new, old: new - old <= 1e-6 * abs(new),
+    words=LL_WORDS,
+    too_early="is there no loop, the limit larger than 1e-6 * |new|, the sign wrong, or are old "
+    "and new of the same mixture, as with an E-step before the loop?",
+    endless=f"{LL_WORDS} (|new|: 1e-6 * new is below 0, as ll is)",
+)
 
 
 def mixture_of(parts):
@@ -17,26 +50,21 @@ def mixture_of(parts):
 
 
 class Model(Judge):
-    """The rule by which a run ends is that of naive EM and EM; K-means has another.
+    """A test case for a model.
 
-    A model has next_mixture(X, post, mixture), what an M-step gives, from plain Python.
+    It has a rule, and what the steps give from plain Python, {part: array}: expected_estep(X,
+    mixture) and expected_mstep(X, post, mixture), the mixture before.
     """
 
-    score = "ll"  # the number that run returns with the mixture and the post
-    stops = "it should stop as soon as new - old <= 1e-6 * |new|, old and new being the "
-    stops += "log-likelihoods of two E-steps"
-    hasty = "is there no loop, the limit larger than 1e-6 * |new|, the sign wrong, or are old and "
-    hasty += "new of the same mixture, as with an E-step before the loop?"
-    why_endless = {"run": f": {stops} (|new|: 1e-6 * new is below 0, as ll is)"}
+    rule = LL_RULE
 
-    def stop(self, new, old):
-        """Whether the rule ends a run."""
-        return new - old <= 1e-6 * abs(new)
+    def why_endless(self, function):
+        return f": {self.rule.endless}" if function == "run" else ""
 
     def iteration(self, X, mixture):
-        """What one E-step and one M-step give, from plain Python: {part: array}."""
-        expected = exact_estep(X, mixture)
-        return {**expected, **self.next_mixture(X, expected["post"], mixture)._asdict()}
+        """What one E-step and one M-step give, from plain Python."""
+        parts = self.expected_estep(X, mixture)
+        return {**parts, **self.expected_mstep(X, parts["post"], mixture)}
 
     def later_iteration(self, X, mixture):
         """The same from mistakes.py's right functions: exact enough here, and faster."""
@@ -46,15 +74,24 @@ class Model(Judge):
         return {**parts, **parts_of(self.functions["mstep"][1], result)}
 
     def iterations(self, X, mixture):
-        """What the iterations of a run give, {1: parts, 2: parts, ...}, and two beyond its last."""
+        """A run by the rule, and two more iterations.
+
+        Returns:
+            steps: {1: what the first iteration gives, 2: ...}
+            last: the number of the one after which the rule ends the run
+        """
         steps = {1: self.iteration(X, mixture)}
         last = 1
-        while last == 1 or not self.stop(steps[last][self.score], steps[last - 1][self.score]):
+        while last == 1 or not self.rule_ends(steps[last], steps[last - 1]):
             steps[last + 1] = self.iteration(X, mixture_of(steps[last]))
             last += 1
         for number in (last, last + 1):
             steps[number + 1] = self.later_iteration(X, mixture_of(steps[number]))
         return steps, last
+
+    def rule_ends(self, new, old):
+        """Whether a run ends, by what two iterations give."""
+        return self.rule.ends(new[self.rule.score], old[self.rule.score])
 
     def until_nothing_moves(self, X, steps):
         """Add what further iterations give, until they give the same."""
@@ -71,7 +108,7 @@ class Model(Judge):
         Where several give the same, as K-means' last ones do, it is the last of the run.
         """
         numbers = []
-        for parts in (PARTS, ["post"], [self.score]):
+        for parts in (PARTS, ["post"], [self.rule.score]):
             errors = {}
             for number, step in steps.items():
                 errors[number] = max(off_by(got[part], step[part]) for part in parts)
@@ -82,64 +119,93 @@ class Model(Judge):
         return numbers
 
     def check_mstep(self, arguments, expected):
-        """Where the means are off, variances and cost are, too: they are about the means."""
+        """Compare what mstep returns; of means that are off, nothing that is computed from them.
+
+        Variances and cost are about the means.
+        """
         got = self.call("mstep", *arguments)
         if off_by(got["mu"], expected["mu"]) > LIMIT:
             expected = {"mu": expected["mu"], "p": expected["p"]}
-        self.compare("mstep", arguments, got, expected)
+        self.compare(Answer("mstep", arguments, got), expected)
 
     def check_run(self, X, K, seed):
         """Whatever run returns is that of the last iteration by the course's rule."""
         self.wait_for(f"{self.name}.estep", f"{self.name}.mstep")
         arguments = [X, *start(X, K, seed)]
-        got = self.call("run", *arguments)
+        answer = Answer("run", arguments, self.call("run", *arguments))
         steps, last = self.iterations(X, arguments[1])
-        expected = steps[last]
-        if self.found(got, steps, last) == [last, last, last]:
+        if self.found(answer.got, steps, last) == [last, last, last]:
             return
+        expected = steps[last]
+        # Not the LIMIT of other checks: iterations next to each other may differ by less.
+        off = parts_off(answer.got, expected, ROUNDING)
+        if not off:
+            return
+        self.check_precision(answer)
+        words, parts = self.explanation(mistakes.allowed, answer, expected, ROUNDING)
+        if parts == off:
+            self.note("run", words)
+            return
+        words, parts = self.explanation(mistakes.mistaken, answer, expected, ROUNDING)
         with quiet():
             self.until_nothing_moves(X, steps)
-        numbers = self.found(got, steps, last)
-        known = None not in numbers
-        if known:
-            hint = self.which_iterations(numbers, self.is_exact(got, steps), last)
+        numbers = self.found(answer.got, steps, last)
+        if None in numbers:
+            hint = self.why_of_none(answer)
+            if not parts:
+                words, parts = self.why_unreliable(answer), off
         else:
-            hint = self.why_of_none(got, arguments)
-        # Iterations next to each other may differ by less than the 1e-6 of other checks.
-        self.compare("run", arguments, got, expected, hint, limit=ROUNDING, whole=known)
+            if parts != off:
+                words, parts = "", off
+            exact = self.is_exact(answer.got, steps)
+            hint = self.which_iterations(numbers, exact, last, may_be_fixed=not words)
+        self.blame_part(answer, parts[0], expected, ROUNDING, [words, hint])
 
     def is_exact(self, got, steps):
-        """Whether no two iterations give the score that run returned: late ones hardly differ."""
-        scores = [step[self.score] for step in steps.values()]
-        return sum(off_by(got[self.score], score) <= ROUNDING for score in scores) == 1
+        """Whether the score that run returned is that of one iteration only.
 
-    def which_iterations(self, numbers, exact, last):
-        """From which iterations the mixture, the post and the score are, and what that says."""
-        m, p, s = numbers
+        Late iterations hardly differ: then it is not known how many run has made.
+        """
+        scores = [step[self.rule.score] for step in steps.values()]
+        return sum(off_by(got[self.rule.score], score) <= ROUNDING for score in scores) == 1
+
+    def which_iterations(self, numbers, exact, last, may_be_fixed):
+        """From which iterations the mixture, the post and the score are, and what that says.
+
+        Args:
+            numbers: of these iterations
+            exact: whether the numbers are known exactly, see is_exact
+            last: the number of the iteration after which the rule ends the run
+            may_be_fixed: whether the number of iterations may be one written in the code
+        """
+        of_mixture, of_post, of_score = numbers
         if min(numbers) > last and not exact:
-            return f"it goes on after iteration {last}, where the rule ends it: {self.stops}"
-        if not m == p == s:
-            words = f"it returns the mixture of iteration {m}, the post of {p} and the "
-            return f"{words}{self.score} of {s}: all three should be of iteration {last}, the last"
-        if m > last:
-            words = f"it goes on after iteration {last}, where the rule ends it, up to {m}"
+            return f"it goes on after iteration {last}, where the rule ends it: {self.rule.words}"
+        if not of_mixture == of_post == of_score:
+            words = f"it returns the mixture of iteration {of_mixture}, the post of {of_post} and "
+            words += f"the {self.rule.score} of {of_score}: all three should be of iteration "
+            return f"{words}{last}, the last"
+        made = of_mixture
+        if made > last:
+            words = f"it goes on after iteration {last}, where the rule ends it, up to {made}"
         else:
-            words = f"it stops after iteration {m}, it should after {last}"
-        if m <= 2 < last:
-            return f"{words}: {self.hasty}"
-        if m % 5 == 0 and abs(m - last) > 2:
+            words = f"it stops after iteration {made}, it should after {last}"
+        if made <= 2 < last:
+            return f"{words}: {self.rule.too_early}"
+        if may_be_fixed and made % 5 == 0 and abs(made - last) > 2:
             words += ", so their number may be fixed"
-        return f"{words}: {self.stops}"
+        return f"{words}: {self.rule.words}"
 
-    def why_of_none(self, got, arguments):
+    def why_of_none(self, answer):
         """Why run may return what no iteration gives."""
-        X, mixture, post = arguments
-        if not math.isfinite(got[self.score]):
+        X, mixture, post = answer.arguments
+        score = answer.got[self.rule.score]
+        if not math.isfinite(score):
             words = "does it make an M-step before the first E-step?"
-            return f"the {self.score} is {got[self.score]}: {words}"
+            return f"the {self.rule.score} is {score}: {words}"
         turned = mixture._replace(mu=mixture.mu[::-1])
         other = self.attempt("run", X, turned, post)
-        if other and off_by(other["mu"], got["mu"]) < ROUNDING:
+        if other and off_by(other["mu"], answer.got["mu"]) < ROUNDING:
             return "it ignores the mixture that is passed: start from it, not from one of its own"
         words = "it returns what no iteration gives: look at what it passes to estep and to mstep "
         return f"{words}({self.functions['mstep'][0]})"
@@ -153,6 +219,6 @@ class Model(Judge):
         if not self.run_is_right():
             return
         got = self.attempt("run", X, *start(X, K, seed))
-        if got and not self.stop(exact_estep(X, mixture_of(got))["ll"], got["ll"]):
+        if got and not self.rule_ends(exact_estep(X, mixture_of(got)), got):
             words = "a long run is cut short, by a limit on the number of iterations for example: "
             self.note("run", words + "let the rule alone stop it")

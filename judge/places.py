@@ -14,8 +14,8 @@ class Place(NamedTuple):
     """A folder with a student's modules."""
 
     folder: Path
-    modules: list  # those that are judged, "em" say, in the order of MODULES
-    missing: list  # those that a folder lacks
+    modules: list  # those of MODULES that are judged
+    missing: list  # those that are not there, where the folder itself is to be judged
 
 
 def is_path(word):
@@ -55,7 +55,7 @@ def place_of(paths):
     return Place(folder, [name for name in MODULES if name in modules], missing)
 
 
-def prepare(folder):
+def let_imports_find(folder):
     """Let imports find the files of a folder first, and write nothing there.
 
     NumPy, Matplotlib and all that is ours are imported by now, or here: a student's files may have

@@ -7,26 +7,27 @@ import numpy as np
 
 from judge.judge import off_by
 
-# The file's blocks in its order: the label, and what the numbers are, a function's part or a name.
+# The file's blocks in its order: the label, the function that returns the numbers ("" if none
+# does), and the part of what it returns.
 BLOCKS = [
-    ("X", "X"),
-    ("K", "K"),
-    ("Mu", "common.init mu"),
-    ("Var", "common.init var"),
-    ("P", "common.init p"),
-    ("post", "em.estep post"),
-    ("LL", "em.estep ll"),
-    ("Mu", "em.mstep mu"),
-    ("Var", "em.mstep var"),
-    ("P", "em.mstep p"),
-    ("Mu", "em.run mu"),
-    ("Var", "em.run var"),
-    ("P", "em.run p"),
-    ("post", "em.run post"),
-    ("LL", "em.run ll"),
-    ("X_gold", "X_gold"),
-    ("X_pred", "em.fill_matrix X_pred"),
-    ("RMSE", "common.rmse rmse"),
+    ("X", "", "X"),
+    ("K", "", "K"),
+    ("Mu", "common.init", "mu"),
+    ("Var", "common.init", "var"),
+    ("P", "common.init", "p"),
+    ("post", "em.estep", "post"),
+    ("LL", "em.estep", "ll"),
+    ("Mu", "em.mstep", "mu"),
+    ("Var", "em.mstep", "var"),
+    ("P", "em.mstep", "p"),
+    ("Mu", "em.run", "mu"),
+    ("Var", "em.run", "var"),
+    ("P", "em.run", "p"),
+    ("post", "em.run", "post"),
+    ("LL", "em.run", "ll"),
+    ("X_gold", "", "X_gold"),
+    ("X_pred", "em.fill_matrix", "X_pred"),
+    ("RMSE", "common.rmse", "rmse"),
 ]
 
 
@@ -47,12 +48,15 @@ def read(folder: Path) -> Reference:
     if X_gold.shape != X.shape:
         raise ValueError(f"test_complete.txt: expected shape {X.shape}, found {X_gold.shape}")
     blocks = read_blocks(folder / "test_solutions.txt")
-    if [label.lower() for label, _ in blocks] != [label.lower() for label, _ in BLOCKS]:
-        expected = ", ".join(label for label, _ in BLOCKS)
+    if [label.lower() for label, _ in blocks] != [label.lower() for label, _, _ in BLOCKS]:
+        expected = ", ".join(label for label, _, _ in BLOCKS)
         found = ", ".join(label for label, _ in blocks)
         raise ValueError(f"test_solutions.txt: expected the blocks {expected}, found {found}")
+    found = {}  # {(function, part): numbers}
+    for (_, function, part), (_, numbers) in zip(BLOCKS, blocks):
+        found[function, part] = numbers
     n, d = X.shape
-    K = blocks[4][1].size  # of the first weights
+    K = found["common.init", "p"].size
     shapes = {
         "mu": (K, d),
         "var": (K,),
@@ -63,16 +67,15 @@ def read(folder: Path) -> Reference:
         "X_gold": (n, d),
     }
     outputs = {}
-    given = {}  # the blocks that are no function's output
-    for (label, what), (_, numbers) in zip(BLOCKS, blocks):
-        function, _, part = what.rpartition(" ")
+    for label, function, part in BLOCKS:
+        numbers = found[function, part]
         shape = shapes.get(part, ())
         size = int(np.prod(shape))
         if numbers.size != size:
             what = f"test_solutions.txt, {label}, {function or 'given'}"
             raise ValueError(f"{what}: expected {size} numbers, found {numbers.size}")
-        parts = outputs.setdefault(function, {}) if function else given
-        parts[part] = numbers.reshape(shape)
+        outputs.setdefault(function, {})[part] = numbers.reshape(shape)
+    given = outputs.pop("")
     problems = []
     problems += differences("X", given["X"], X, "test_incomplete.txt")
     problems += differences("X_gold", given["X_gold"], X_gold, "test_complete.txt")

@@ -16,10 +16,10 @@ from tests.base import PROJECT, Ours
 
 # The modules of a student.
 ABOVE = "import numpy as np\nfrom common import GaussianMixture\n\n\n"
-EM = ABOVE + mistakes.source("em", {})
+EM = ABOVE + mistakes.module_text("em", {})
 COMMON = "from collections import namedtuple\nimport numpy as np\n\n"
 COMMON += 'GaussianMixture = namedtuple("GaussianMixture", "mu var p")\n\n\n'
-COMMON += mistakes.source("common", {})
+COMMON += mistakes.module_text("common", {})
 PACKAGE = EM.replace("from common", "from src.common")
 # In front of test.py: a terminal that shows no other alphabet.
 ASCII = "import runpy, sys; sys.stdout.reconfigure(encoding='ascii'); sys.argv = sys.argv[1:]; "
