@@ -301,6 +301,7 @@ def parse_options():
         )
     options = parser.parse_args()
     options.seeds = sorted(set(options.seeds))
+    options.data = options.data.expanduser()  # --data=~/netflix is not the shell's to expand
     if options.plots is None:
         options.plots = options.data / "plots"
     return options

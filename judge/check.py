@@ -192,12 +192,14 @@ it goes on after iteration 16, where the rule ends it: it should stop as soon as
     1e-6 => 0
 it goes on after iteration 16, where the rule ends it
     1e-6 => 1e-10
-it stops after iteration 2, it should after 16: is there no loop, the limit larger than
+it stops after iteration 2, it should after 16: is there no loop, return inside it
     1e-6 => 1 / 10**-6
-it stops after iteration 1, it should after 16: is there no loop, the limit larger than
+it stops after iteration 1, it should after 16: is there no loop, return inside it
     old = -np.inf => post, old = estep(X, mixture)
 the sign wrong
     ll - old => old - ll
+is old set to new in every iteration
+    old = ll => pass
 run takes more than 1 seconds: it should stop as soon as
     1e-6 * abs(ll) => 1e-6 * ll
 the import of naive_em.py takes more than 1 seconds
@@ -225,6 +227,8 @@ the default of min_variance is 0.3, it should be 0.25
 """
 
 FAILING["common"] = """
+name 'GaussianMixture' is not defined: is it misspelt?
+    => GaussianMixture
 common.py has no GaussianMixture
     GaussianMixture = => Mixture =
     GaussianMixture(mu => Mixture(mu

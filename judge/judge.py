@@ -128,8 +128,12 @@ def told(error, where, folder):
         return f"{Path(last.filename).stem}.{last.name} is not written yet ({place})"
     if isinstance(error, SystemExit):
         return f"{place} ends Python: take it out\n{last.line}"
-    words = advice(error, last.line, folder) or f"{first_line(error)} (in {where})"
-    return f"{place}: {words}\n{last.line}"
+    words = advice(error, last, folder) or f"{first_line(error)} (in {where})"
+    lines = f"{place}: {words}\n{last.line}"
+    if len(theirs) > 1:
+        caller = theirs[-2]
+        lines += f"\ncalled in {Path(caller.filename).name}, line {caller.lineno}: {caller.line}"
+    return lines
 
 
 def first_line(error):
@@ -138,9 +142,10 @@ def first_line(error):
     return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
 
 
-def advice(error, line, folder):
+def advice(error, frame, folder):
     """How to write the line of a student's code that raised an error, or None."""
     message = str(error)
+    line = frame.line
     if isinstance(error, ImportError):
         package = re.search(r"(from|import)\s+([\w.]*)\.(common|kmeans|naive_em|em)\b", line)
         if package and not message.startswith("cannot import name"):
@@ -159,8 +164,12 @@ def advice(error, line, folder):
         words = f"common.py has no {lacking[1]}: is it in your common.py? "
         return words + "Judge the folder where that lies: python test.py FOLDER"
     if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
-        helper = "is it misspelt, or a function of another file of yours, such as your common.py?"
-        return f"{message}: {IMPORT_OF.get(error.name, helper)}"
+        words = "is it misspelt, or a function of another file of yours, such as your common.py?"
+        if Path(frame.filename).name == "common.py":  # it imports nothing from itself
+            words = "is it misspelt?"
+        elif error.name in IMPORT_OF:
+            words = IMPORT_OF[error.name]
+        return f"{message}: {words}"
     gone = re.search(r"module 'numpy' has no attribute '(\w+)'", message)
     if gone and gone[1] in GONE:
         return f"NumPy no longer has np.{gone[1]}: write {GONE[gone[1]]}"
@@ -300,7 +309,7 @@ class Judge(unittest.TestCase):
     only = ""  # what stands before a failure
     label = ""  # what a failure is told as: the test's name, or common.py
     failed = set()  # "em.mstep", ...: a test that calls one of them is skipped
-    notes = {}  # {words: [functions]}: right by the course, but would break elsewhere
+    notes = {}  # {words: [functions]}: what passes the course, and would break elsewhere
     unjudged = {}  # {module: why it is not judged}
     data = None  # the folder of --data
     reference = None  # what test_solutions.txt says, as reference.read gives it
@@ -604,7 +613,9 @@ class Judge(unittest.TestCase):
         """A matrix of the course's own, in the folder of --data."""
         self.seconds = 900  # loops over 1,200 x 1,200 ratings take their time
         if self.data is None:
-            self.skipTest("--data DIR, a folder of the course's own files")
+            if self.folder != PROJECT and (self.folder / name).is_file():
+                self.skipTest(f"--data {self.folder}")
+            self.skipTest("--data FOLDER, that of the course's own files")
         if not (self.data / name).is_file():
             self.skipTest(f"{name} in the folder of --data")
         return np.loadtxt(self.data / name)
@@ -720,10 +731,11 @@ class Verdict(unittest.TestResult):
             counts += f", {self.not_judged} not judged"
         if self.needs:
             needs = " and ".join(dict.fromkeys(self.needs))
-            counts += f", {len(self.needs)} skipped: they need {needs}"
+            verb = "it needs" if len(self.needs) == 1 else "they need"
+            counts += f", {len(self.needs)} skipped: {verb} {needs}"
         print(counts)
         if notes:
-            print("\nNotes: right by the course, but would break elsewhere")
+            print("\nNotes: what passes the course, and would break elsewhere")
             print("\n".join(notes))
 
     def lines_of_notes(self):

@@ -169,6 +169,10 @@ f has p_j in place of log p_j
     np.log(p + 1e-16) => p
 f has log(1 + p_j) in place of log p_j
     np.log(p + 1e-16) => np.log1p(p)
+the logarithm of the weights is taken with log10: it needs the natural logarithm
+    np.log(p + 1e-16) => np.log10(p + 1e-16)
+the weights multiply the posteriors a second time, after they are normalised: f has them already
+    np.exp(f - row) => p * np.exp(f - row)
 the weights multiply the posteriors after they are normalised: f needs + log p_j
     f = weight + constant + exponent => f = constant + exponent
     post = np.exp(f - row) => post = p * np.exp(f - row)
@@ -211,6 +215,8 @@ the squared distance is that of the last {column} only: add up all of them
 the differences are added up before they are squared: square each, then add up
     ((X[:, None] - mu) ** 2 * rated[:, None]).sum(axis=2) => \
 ((X[:, None] - mu) * rated[:, None]).sum(axis=2) ** 2
+the distance adds up absolute differences, |x - mu|: it needs their squares
+    ((X[:, None] - mu) ** 2 => (np.abs(X[:, None] - mu)
 the distance in the exponent is not squared: - ||x_u - mu_j||^2 / (2 var_j)
     -distance / (2 * var) => -np.sqrt(distance) / (2 * var)
 the expanded distance lacks the 2 of its cross term: ||x||^2 - 2 x.mu + ||mu||^2
@@ -281,6 +287,8 @@ the sum over the {component}s goes on from {row} to {row}: empty the list, or se
 row = np.logaddexp.accumulate(np.logaddexp.reduce(f, axis=1, keepdims=True))
 the last {row} is left out: does a loop end at n - 1?
     post = np.exp(f - row) => post = np.exp(f - row); post[-1] = 0; row = row[:-1]
+the last {row} is left out: does a loop end at n - 1?
+    post = np.exp(f - row) => post = np.exp(f - row); post[-1] = 1 / len(p); row = row[:-1]
 the posteriors are not normalised, their rows should sum to 1: divide by the row's sum
     np.exp(f - row) => np.exp(f)
 the posteriors are not normalised, their rows should sum to 1: divide by the row's sum
@@ -385,6 +393,8 @@ p is divided by K: it needs n, the number of {row}s
     post.sum(axis=0) / n => post.sum(axis=0) / len(mu)
 p is divided by d: it needs n, the number of {row}s
     post.sum(axis=0) / n => post.sum(axis=0) / d
+p is divided by n and by d: it needs n alone, the number of {row}s
+    post.sum(axis=0) / n => post.sum(axis=0) / (n * d)
 p is smoothed, (count + 1) / (n + K): it is sum_u post[u, j], divided by n
     post.sum(axis=0) / n => (post.sum(axis=0) + 1) / (n + len(mu))
 p is summed over the wrong axis: p_j is a mean over the {row}s (axis 0)
@@ -454,6 +464,8 @@ p is divided by a number that is written in the code, 1200: it needs n, the numb
     post.sum(axis=0) / n => post.sum(axis=0) / 1200
 the sum of squares is not weighted with the posteriors: sum_u post[u, j] ||x_u - mu_j||^2
     sse = (post * distance).sum(axis=0) => sse = distance.sum(axis=0)
+the variance adds up absolute differences, |x - mu|: it needs their squares
+    ((X[:, None] - mu) ** 2 => (np.abs(X[:, None] - mu)
 the distances in the variance are not squared: sum_u post[u, j] ||x_u - mu_j||^2
     sse = (post => distance = np.sqrt(distance); sse = (post
 mu and var of the mixture have changed places: GaussianMixture(mu, var, p)
@@ -527,6 +539,10 @@ missing entries count in the means' denominator: sum post[u, j] over those who r
     count >= 1 => everybody >= 1
 all means of a type are kept where one of its counts is below 1: keep that one only
     count >= 1 => (count >= 1).all(axis=1, keepdims=True)
+the new means are added to the old ones: they take their place
+    count >= 1, mu, => count >= 1, mu + mixture.mu,
+a variance below min_variance becomes the old one: it becomes min_variance
+    np.maximum(var, min_variance) => np.where(var < min_variance, mixture.var, var)
 the means are the old ones: they are updated where their denominator is at least 1
     count >= 1, mu, => count >= 1, mixture.mu,
 ratings of 1 are taken for missing: the mask is X != 0
@@ -662,6 +678,8 @@ it takes the movie's mean rating: it needs the mixture's, sum_j post[u, j] mu_j
     post @ mixture.mu => X.sum(axis=0) / (X != 0).sum(axis=0)
 it takes the user's mean rating: it needs the mixture's, sum_j post[u, j] mu_j
     post @ mixture.mu => (X.sum(axis=1) / (X != 0).sum(axis=1))[:, None]
+the predictions are divided by the sum of all posteriors: those of a user sum to 1 already
+    post @ mixture.mu => post @ mixture.mu / post.sum()
 it takes the plain mean of the types: it needs the posteriors, sum_j post[u, j] mu_j
     post @ mixture.mu => mixture.mu.mean(axis=0)
 the predictions are cut to the range of the ratings: they stay as they are
@@ -780,6 +798,10 @@ it uses log2: it needs the natural logarithm of n
     np.log(n) => np.log2(n)
 it uses log(n d): it needs log n, n is the number of rows
     np.log(n) => np.log(n * d)
+it uses the logarithm of the number of ratings: it needs log n, n is the number of rows
+    np.log(n) => np.log(np.count_nonzero(X))
+it is Akaike's criterion, ll - P: the BIC is ll - 1/2 P log n
+    P / 2 * np.log(n) => P
 it uses log d: it needs log n
     np.log(n) => np.log(d)
 it lacks the logarithm: it needs log n

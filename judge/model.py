@@ -27,8 +27,8 @@ COST_RULE = Rule(
     score="cost",
     ends=lambda new, old: old - new <= 1e-4,
     words=COST_WORDS,
-    too_early="is there no loop, the limit larger than 1e-4, or the sign wrong?",
-    endless=COST_WORDS,
+    too_early="is there no loop, return inside it, the limit larger than 1e-4, or the sign wrong?",
+    endless=f"{COST_WORDS}: is old set to new in every iteration?",
 )
 LL_WORDS = (
     "it should stop as soon as new - old <= 1e-6 * |new|, old and new being the log-likelihoods of "
@@ -38,9 +38,10 @@ LL_RULE = Rule(
     score="ll",
     ends=lambda new, old: new - old <= 1e-6 * abs(new),
     words=LL_WORDS,
-    too_early="is there no loop, the limit larger than 1e-6 * |new|, the sign wrong, or are old "
-    "and new of the same mixture, as with an E-step before the loop?",
-    endless=f"{LL_WORDS} (|new|: 1e-6 * new is below 0, as ll is)",
+    too_early="is there no loop, return inside it, the limit larger than 1e-6 * |new|, the sign "
+    "wrong, or are old and new of the same mixture, as with an E-step before the loop?",
+    endless=f"{LL_WORDS}: is old set to new in every iteration, and the limit above 0? (1e-6 * new "
+    "is below, as ll is)",
 )
 
 

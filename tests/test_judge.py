@@ -83,17 +83,25 @@ class CommandLine(Judging):
         self.assert_refuses_an_old_python("test.py")
 
     def test_unknown_names(self):
-        for name in ("Emm", "Em.test_it", "Main", "em2.py"):
+        for name in ("Emm", "Main", "em2.py"):
             words = f"there is no (test|file) {name!r}: expected .*Kmeans, NaiveEm, Common, Em, or "
             status, printed = self.judged(name)
             self.assertRegex(printed, f"^test.py: {words}Em.test_run\n$")
             self.assertEqual(status, 2)
+        status, printed = self.judged("Em.test_it")
+        self.assertRegex(
+            printed, "^test.py: there is no test 'Em.test_it': Em has test_estep, .*\n$"
+        )
+        self.assertEqual(status, 2)
 
     def test_it_judges_and_tests_nothing_of_ours(self):
         """Without names it judges the four modules, and that is all."""
         done = self.process("test.py")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertRegex(done.stdout, r"^[.s]+\nAll is well: .*\n\d+ passed, 0 failed, .*\n$")
+        judged = r"Judged: kmeans.py, naive_em.py, common.py, em.py in .*\n"
+        self.assertRegex(
+            done.stdout, rf"^{judged}[.s]+\nAll is well: .*\n\d+ passed, 0 failed, .*\n$"
+        )
 
     def test_reference_outputs(self):
         """A changed number of any block of test_solutions.txt is told with its label and place."""
@@ -213,7 +221,7 @@ class Folders(Judging):
             ([".", "../other"], "expected the files of one folder, got those of .*src, .*other"),
             ([".", "Kmeans"], "not judged: no kmeans.py in .*src"),
             (["em.py", "Kmeans"], "a test of kmeans.py is named: expected its path, too"),
-            ([".", "Em.test_it"], "there is no test 'Em.test_it': expected one of .*"),
+            ([".", "Em.test_it"], "there is no test 'Em.test_it': Em has test_estep, .*"),
             (["kmeans.py"], "there is no file 'kmeans.py': expected a path, or one of .*"),
         ]:
             with working_in(self.folder):
