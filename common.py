@@ -44,8 +44,7 @@ def init(X: np.ndarray, K: int, seed: int = 0) -> tuple[GaussianMixture, np.ndar
     # A RandomState of its own leaves NumPy's global random state as it was.
     mu = X[np.random.RandomState(seed).choice(n, K, replace=False)]
     var = np.array([((X - mean) ** 2).mean() for mean in mu])
-    # Of equal rows var is 0, and the E-step divides by it. Here and in the models 1e-100 stands in
-    # for such a 0: beside any other number it does not count.
+    # Where all rows are equal var is 0, and the E-step divides by it: 1e-100 stands in.
     var = np.maximum(var, 1e-100)
     p = np.full(K, 1 / K)
     post = np.full((n, K), 1 / K)

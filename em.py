@@ -47,7 +47,8 @@ def estep(X: np.ndarray | Prepared, mixture: GaussianMixture) -> tuple[np.ndarra
         post: (n, K) array, exp(f - logsumexp_j f); every row sums to 1
         ll: float, sum_u logsumexp_j f, in nats; exact to 1e-6 of its size for ratings up to 1000.
             The expanded distance below loses digits of large ratings that hardly differ: of ratings
-            between 999,999 and 1e6 the log-likelihood may be off by 1e-3 of its size.
+            between 999,999 and 1e6 the log-likelihood may be off by 1e-3 of its size, and run end
+            elsewhere.
     """
     X, delta, n_rated, squares = prepare(X)
     # distance and f are (K, n), as their products are faster that way.
@@ -74,8 +75,9 @@ def mstep(
         mu_jl = sum_u post[u, j] delta(l, C_u) x_ul / sum_u post[u, j] delta(l, C_u)
         var_j = sum_u post[u, j] ||x_Cu - mu_j,Cu||^2 / sum_u post[u, j] |C_u|
 
-    A mean is updated only where its denominator is at least 1, and no variance falls below
-    min_variance: both stop a type with hardly any users from fitting one or two ratings exactly.
+    Both limits are the course's. A mean is updated only where its denominator is at least 1: less
+    than one user does not move it. No variance falls below min_variance: that of a type of a single
+    user would be 0, and the likelihood without bound.
 
     Args:
         X: (n, d) ratings, 0 where missing; or what prepare makes of them

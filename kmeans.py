@@ -37,7 +37,9 @@ def mstep(X: np.ndarray, post: np.ndarray) -> tuple[GaussianMixture, float]:
         cost: float, sum_uj post[u, j] ||x_u - mu_j||^2, in the squared unit of X
     """
     n, d = X.shape
-    tiny = 1e-100  # for 0 / 0: a cluster without points has the mean of all of them
+    # One more point for each cluster, at the mean of all, with a weight of 1e-100: beside any other
+    # weight it does not count, and a cluster without points has that mean in place of 0 / 0.
+    tiny = 1e-100
     count = post.sum(axis=0) + tiny
     mu = (post.T @ X + tiny * X.mean(axis=0)) / count[:, None]
     distance = ((X[:, None] - mu) ** 2).sum(axis=2)

@@ -99,8 +99,8 @@ def main():
         em_sweep = sweep(pool, em, data.X, Ks, seeds)
         holdout_sweep = sweep(pool, em, left, Ks, seeds)
         if data.toy is not None:
-            clusters = step_kmeans(data.toy, kmeans_sweep, seeds)
-            step_naive_em(data.toy, naive_em_sweep, seeds, clusters, options.plots)
+            best_kmeans = step_kmeans(data.toy, kmeans_sweep, seeds)
+            step_naive_em(data.toy, naive_em_sweep, seeds, best_kmeans, options.plots)
         step_em(data, em_sweep, seeds, options.plots)
         step_prediction(data.X, hidden, left, holdout_sweep, predicted, options.plots)
 
@@ -120,7 +120,7 @@ def step_kmeans(toy, fits_by_K, seeds):
     return best
 
 
-def step_naive_em(toy, fits_by_K, seeds, clusters, plots):
+def step_naive_em(toy, fits_by_K, seeds, best_kmeans, plots):
     """Step 2: naive EM on the toy data, drawn below the clusters of step 1."""
     show(f"\n2. Naive EM on toy_data.txt: {len(toy)} points, number of seeds: {len(seeds)}")
     show(BIC_IN_WORDS)
@@ -135,7 +135,7 @@ def step_naive_em(toy, fits_by_K, seeds, clusters, plots):
     if not all_finite(table):
         return
     if plot_takes_ax():
-        save(draw_toy(toy, clusters, best), plots / "toy_kmeans_vs_em.png")
+        save(draw_toy(toy, best_kmeans, best), plots / "toy_kmeans_vs_em.png")
         steps = list(iterations(naive_em, toy, picked, best[picked].seed))
         save_animation(toy, steps, plots / "toy_em.gif")
     selection = draw_selection("Naive EM on the toy data", table, best, picked)
@@ -371,7 +371,7 @@ def read_data(folder):
         if toy.shape[1] != 2:
             raise ValueError(f"{toy_path}: expected 2 numbers a line, got {toy.shape[1]}")
     X = read_matrix(path, ratings=True)
-    if X.shape[1] in (3, 4) and X.all() and len(X) > X.shape[1]:
+    if X.shape[1] in (3, 4) and X.all() and len(X) > X.shape[1]:  # user, item, rating, maybe time
         raise ValueError(
             f"{path}: expected a user a line and a movie a column, 0 where a rating is missing; "
             "for lines of user, item, rating: python -m recommend"
@@ -409,7 +409,7 @@ def read_matrix(path, ratings=False):
             row[np.isnan(row)] = 0
             allowed = (row >= 0) & (row <= LARGEST_RATING)
         else:
-            allowed = np.abs(row) < 1e100
+            allowed = np.abs(row) < 1e100  # their squares do not overflow
         if not allowed.all():
             column = allowed.argmin()
             place = f"{path}, line {number}, column {column + 1}"
@@ -463,7 +463,7 @@ def to_numbers(words):
 
 
 def to_number(word):
-    """One of them."""
+    """The number that a word stands for; infinity if it is none."""
     try:
         return math.inf if "_" in word else float(word)
     except ValueError:
@@ -589,6 +589,7 @@ def sweep(pool, model, X, Ks, seeds):
     """
     calls = [(model, X, K, seed) for K in Ks for seed in seeds]
     fits = pool.imap(lambda call: fit(*call), calls)
+    # The fits come in the order of the calls: those of the first K, then those of the second.
     return ((K, [next(fits) for _ in seeds]) for K in Ks)
 
 
@@ -642,12 +643,12 @@ def draw_mixture(ax, X, mixture, post, order, title):
     ax.set(xlabel="x1", ylabel="x2")
 
 
-def draw_toy(toy, kmeans_fits, em_fits):
-    """K-means above EM, a column per K, as common.plot draws them."""
-    figure = plt.Figure(figsize=(max(3 * len(kmeans_fits), 9), 6.4), layout="constrained")
-    axes = figure.subplots(2, len(kmeans_fits), squeeze=False)
-    for column, K in enumerate(kmeans_fits):
-        panels = [("K-means", "cost", kmeans_fits[K]), ("EM", "log-likelihood", em_fits[K])]
+def draw_toy(toy, best_kmeans, best_em):
+    """K-means above EM, a column per K, as common.plot draws them; both are {K: the best Fit}."""
+    figure = plt.Figure(figsize=(max(3 * len(best_kmeans), 9), 6.4), layout="constrained")
+    axes = figure.subplots(2, len(best_kmeans), squeeze=False)
+    for column, K in enumerate(best_kmeans):
+        panels = [("K-means", "cost", best_kmeans[K]), ("EM", "log-likelihood", best_em[K])]
         for row, (model, score, fit) in enumerate(panels):
             ax = axes[row, column]
             title = f"{model}, K = {K}\n{score} {fit.score:.1f}"
@@ -732,7 +733,7 @@ def draw_convergence(traces, best, title):
     whole, magnified = figure.subplots(1, 2)
     top = traces[best][-1]
     near = SAME_OPTIMUM * (top - traces[best][0])
-    third = min(3, min(len(lls) for lls in traces.values()))
+    zoom_from = min(3, min(len(lls) for lls in traces.values()))
     handles = {}  # {label: a line of that kind}
     others = [seed for seed in traces if seed != best]
     for seed in [*others, best]:  # the best one on top
@@ -748,12 +749,12 @@ def draw_convergence(traces, best, title):
             style = {"color": ORANGE, "marker": "^"}
         numbers = range(1, len(lls) + 1)
         line = whole.plot(numbers, lls, markersize=4, **style)
-        magnified.plot(numbers[third - 1 :], lls[third - 1 :], markersize=4, **style)
+        magnified.plot(numbers[zoom_from - 1 :], lls[zoom_from - 1 :], markersize=4, **style)
         handles[label] = line[0]
-    low = min(lls[third - 1] for lls in traces.values())
+    low = min(lls[zoom_from - 1] for lls in traces.values())
     margin = 0.05 * (top - low) or 1
     whole.set_title("all iterations")
-    magnified.set_title(f"magnified, from iteration {third}")
+    magnified.set_title(f"magnified, from iteration {zoom_from}")
     magnified.set_ylim(low - margin, top + margin)
     for ax in (whole, magnified):
         ax.set(xlabel="EM iteration", ylabel="log-likelihood (nats)")
@@ -820,7 +821,8 @@ def middles_of_ten_groups(values):
 
 if __name__ == "__main__":
     plt.rcdefaults()  # Matplotlib's own settings, whatever the user's are
-    # os._exit leaves at once: at an orderly end a fit in a long product crashes the interpreter.
+    # os._exit leaves at once, while fits are still at work on their threads: an orderly end in the
+    # midst of a long product crashes the interpreter.
     try:
         main()
     except KeyboardInterrupt:

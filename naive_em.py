@@ -47,7 +47,9 @@ def mstep(X: np.ndarray, post: np.ndarray) -> GaussianMixture:
             a variance of 0, and a likelihood without bound
     """
     n, d = X.shape
-    tiny = 1e-100  # for 0 / 0: a component without points has the mean of all of them
+    # As in K-means, one more point for each component, at the mean of all, with a weight of 1e-100:
+    # a component without points has that mean in place of 0 / 0.
+    tiny = 1e-100
     count = post.sum(axis=0) + tiny
     mu = (post.T @ X + tiny * X.mean(axis=0)) / count[:, None]
     distance = ((X[:, None] - mu) ** 2).sum(axis=2)

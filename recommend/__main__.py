@@ -73,6 +73,7 @@ def main():
         check_out(options.out, options.file)
         ratings = read_ratings(options.file, options.columns, options.missing, progress)
         chosen = find_users(ratings, options.user)
+        # Used in the end, but too many users and items are refused before anything is computed.
         matrix = matrix_of(ratings.users, ratings.items, ratings.values, shape_of(ratings))
     except ValueError as problem:
         stop(problem)
@@ -227,7 +228,7 @@ def find_users(ratings, names):
                 f"--user: no user is called {name!r}: the first are {first} (users without a "
                 "rating are left out)"
             )
-    return np.unique([numbers[name] for name in names])
+    return np.unique([numbers[name] for name in names])  # numbers are in the file's order
 
 
 # The error to expect, and the lists
@@ -290,7 +291,7 @@ def best_items(ratings, matrix, chosen, top):
         a list of (item's name, prediction, mean of its ratings, their number), all as text
     """
     n, d = shape_of(ratings)
-    digits = decimals(ratings.values) + 1
+    digits = decimals(ratings.values) + 1  # one more than errors have: fewer are equal
     item_ratings = np.bincount(ratings.items)
     item_means = np.bincount(ratings.items, ratings.values) / item_ratings
     starts = np.searchsorted(ratings.users, np.arange(n + 1))  # where a user's ratings start

@@ -23,7 +23,7 @@ import numpy as np
 
 SEPARATORS = {"\t": "tabs", "::": "'::'", ";": "';'", ",": "','", " ": "spaces"}
 MISSING = ["", "nan", "na", "n/a", "null", "none"]  # what stands for a missing rating, in any case
-LARGEST_RATING = 1e6  # in absolute value
+LARGEST_RATING = 1e6  # in absolute value: larger numbers are ids or times
 
 # What a header may call a column. It is compared in lower case, its letters and digits alone, and
 # for users and items without an id at its end: User-ID, user_id and USER are all "user".
@@ -102,7 +102,7 @@ def read_ratings(
     for line, user, item, value in ratings_in(content, start, form):
         if line % 100_000 == 0:
             progress(f"{path.name}: {100 * line // last_line} % read")
-        if value is None or value == missing:
+        if value is None or value == missing:  # no value equals the word none
             n_missing += 1
             continue
         user_of.append(users.setdefault(user, len(users)))
@@ -126,7 +126,8 @@ def read_ratings(
         report.append(f"{counted(n_missing, 'rating')} {are} missing: skipped")
     if n_repeated:
         stand = "stands" if n_repeated == 1 else "stand"
-        times = "twice" if len(values) - len(kept) == n_repeated else "more than once"
+        n_lost = len(values) - len(kept)
+        times = "twice" if n_lost == n_repeated else "more than once"
         pairs = counted(n_repeated, "pair")
         report.append(f"{pairs} of user and item {stand} {times}: the last rating counts")
     ratings = Ratings(
@@ -199,7 +200,7 @@ def start_of(path, content):
     lead = list(itertools.takewhile(leads, lines_from(content, 0)))
     comments = [line.strip() for line in lead if not line.isspace()]
     for separator in SEPARATORS:
-        start = Start(path, comments, len(lead), separator, [], [])
+        start = Start(path, comments, len(lead), separator, [], [])  # their fields are yet to come
         with suppress(ValueError):  # a wrong separator may split a field in quotation marks
             lines = fields_at_start(content, start, 1)
             if lines and len(lines[0]) >= 3:
@@ -248,7 +249,7 @@ def records(content, start):
         for fields in reader:
             if separator == " ":
                 if start.n_lead + reader.line_num > number:
-                    raise csv.Error  # only CSV has line ends within fields
+                    raise csv.Error  # a quotation mark has swallowed a line end, fine in CSV alone
                 if fields and not fields[-1]:
                     fields.pop()  # what stands behind the spaces at the end of a line
             if any(fields):
@@ -367,10 +368,11 @@ def find_columns(start, columns):
             places = places_by_name(names)
             if places is not None:
                 return Form(places, names, names is first, len(names))
-        by_place = may_be_rating(first[2]) and len(first) <= 4
-        # Unless it is the header of a matrix whose items have numbers: userId,1,2 or, by R, 1,2,3
-        is_header = any(kinds_of(first)) or len(start.second) > len(first)
-        if by_place and not commented and not is_header:
+        looks_like_a_rating = may_be_rating(first[2]) and len(first) <= 4
+        # So does the header of a matrix whose items have numbers: userId,1,2 or, by R, 1,2,3
+        has_a_name = any(kinds_of(first))
+        one_field_short = len(start.second) > len(first)
+        if looks_like_a_rating and not (commented or has_a_name or one_field_short):
             return Form([0, 1, 2], None, False, len(first))
         raise ValueError(question(start))
     if all(column.isdecimal() for column in columns):
@@ -386,10 +388,11 @@ def header_in_comment(start):
     n_fields = len(start.first)
     words = comment.split()
     names = words if start.separator == " " else tidy(comment.split(start.separator))
+    # Names that are known, as in `# user_id,item_id,rating` or `% user item rating`
     for candidates in (names, words):
         if places_by_name(candidates) is not None and len(candidates) <= n_fields:
             return candidates
-    # It has as many fields as the lines. But three words may well be a sentence.
+    # As many names as fields, as in `# who,what,stars`. But `# The ratings file` is a sentence.
     if len(names) == n_fields and not may_be_rating(names[2]):
         if start.separator != " " or any(kinds_of(names)):
             return names
@@ -424,9 +427,11 @@ def form_by_numbers(start, places):
             f"--columns: expected three different numbers from 1 to {widest}, got {got}: "
             f"{start.path} has {listed(start)}"
         )
+    # R's header has no name for the first field, the line's own name: it may even be too short to
+    # reach the rating's place, and its names are those of other fields.
     header = len(first) <= places[2] or not may_be_rating(first[places[2]])
     names = first if header else header_in_comment(start)
-    if len(names) < widest:  # they would be those of other fields
+    if len(names) < widest:
         names = None
     return Form(places, names, header, math.inf)
 
@@ -498,10 +503,12 @@ def matrix_advice(start):
     """How to make lines of a matrix of users and items."""
     first = start.first
     separator = r"r'\s+'" if start.separator == " " else repr(start.separator)
-    option = "index_col=0"
+    option = "index_col=0"  # lines begin with the user, below a header as user,i1,i2
     note = "swap user and item if a line holds an item's ratings"
-    if all(may_be_rating(field) for field in first[1:]):  # of items that have numbers, or ratings
-        if first[0] and may_be_rating(first[0]) and len(first) == len(start.second):
+    if all(may_be_rating(field) for field in first[1:]):
+        # Numbers: ratings, if there is no header, or the names of items, as in user,1,2.
+        begins_with_a_number = first[0] and may_be_rating(first[0])
+        if begins_with_a_number and len(first) == len(start.second):
             option = "header=None"
         note += "; header=None if there is no header, index_col=0 if each line begins with a name"
     program = (
