@@ -131,7 +131,7 @@ def step_naive_em(toy, fits_by_K, seeds, best_kmeans, plots):
         table[K] = fits
         best[K] = max(fits, key=rounded_score)
         show(f"{K:3} {best[K].score:17.4f} {best[K].bic:17.4f} {best[K].seed:5}")
-    picked = pick(best)
+    picked = show_pick(best)
     if not all_finite(table):
         return
     if plot_takes_ax():
@@ -170,7 +170,7 @@ def step_em(data, fits_by_K, seeds, plots):
             rmse[K] = rmse_of(filled(X, best[K].mixture), data.Y)
             row += f" {rmse[K]:9.4f}"
         show(row)
-    picked = pick(best)
+    picked = show_pick(best)
     if not all_finite(table):
         return
     selection = draw_selection("EM on netflix_incomplete.txt", table, best, picked, rmse)
@@ -237,8 +237,8 @@ def show_error(name, guess, truth, digits):
     return rmse
 
 
-def pick(best):
-    """The K of the best BIC, of {K: its best Fit}; where there was a choice, it is printed."""
+def show_pick(best):
+    """The K of the best BIC, of {K: its best Fit}; printed where there was a choice."""
     picked = max(best, key=lambda K: best[K].bic)
     if len(best) > 1:
         show(f"BIC picks K = {picked}.")
@@ -516,7 +516,7 @@ def start(X, K, seed):
         return common.init(X, K, seed)
 
 
-def fit(model, X, K, seed):
+def fitted(model, X, K, seed):
     """The Fit of a model, from common.init's start."""
     X = X.copy()
     mixture, post, score = model.run(X, *start(X, K, seed))
@@ -588,7 +588,7 @@ def sweep(pool, model, X, Ks, seeds):
     The fits are made on the threads of the pool: NumPy lets several work at a time in its products.
     """
     calls = [(model, X, K, seed) for K in Ks for seed in seeds]
-    fits = pool.imap(lambda call: fit(*call), calls)
+    fits = pool.imap(lambda call: fitted(*call), calls)
     # The fits come in the order of the calls: those of the first K, then those of the second.
     return ((K, [next(fits) for _ in seeds]) for K in Ks)
 
@@ -775,7 +775,7 @@ def draw_predictions(fill_errors, errors, predicted, truth):
     left, right = figure.subplots(1, 2)
     values = list(fill_errors.values())
     left.plot(list(fill_errors), values, "s-", color=ORANGE, label="em.fill_matrix")
-    styles = [(GREY, ":"), (GREY, "--"), (PURPLE, "-")]
+    styles = [(GREY, ":"), (GREY, "--"), (PURPLE, "-")]  # the mean, averages, predict
     for (label, rmse), (colour, dashes) in zip(errors.items(), styles):
         left.axhline(rmse, color=colour, linestyle=dashes, linewidth=2, label=label)
     left.set_title("Error on the hidden ratings (smaller is better)")

@@ -295,7 +295,7 @@ class Planter:
             problem = f"it passes, with the notes {notes}" if status == 0 else str(lines)
         elif not right and words not in first:
             problem = f"expected {words!r}, got {first!r}"
-        elif len(lines) > 25:
+        elif len(lines) > 25:  # more than a screen
             problem = f"it takes {len(lines)} lines"
         if problem:
             self.drifted += 1
@@ -338,7 +338,7 @@ class Planter:
             X = problems.points(seed, n=90) * [1, 0.1, 0.01][seed % 3]
             if module in ("em", "common"):
                 X = problems.ratings(seed, n=40) * 0.9
-                X[5:, 1] = 0  # few have rated movie 1: some of its means are kept
+                X[5:, 1] = 0  # few have rated movie 2: some of its means are kept
             mixture = problems.mixture_for(X, K, seed)
             post = problems.soft(len(X), K, seed)
             if module == "kmeans":

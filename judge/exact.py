@@ -181,7 +181,10 @@ def exact_mstep(X, post, mu, min_variance=0.25):
 
 @remembered
 def exact_naive_mstep(X, post):
-    """The M-step of naive EM and K-means in plain Python: there are no means before, no limits."""
+    """The M-step of naive EM and K-means in plain Python: there are no means before, no limits.
+
+    No coordinate may be 0, which would be missing.
+    """
     no_means = [None] * post.shape[1]
     result = mstep(decimals(X), decimals(post), no_means, 0, 0)
     return Mixture(*arrays(*result))

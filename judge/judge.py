@@ -50,7 +50,7 @@ GONE = {  # of NumPy: what to write now
 }
 NO_INPUT = "lost sys.stdin"  # what Python says where input() is called without standard input
 WAITING = "waiting for "  # why a test is skipped that calls what has failed
-NOT_JUDGED = "not judged"  # why a test is skipped of what needs SciPy, where that is missing
+NO_SCIPY = "no SciPy"  # why a test is skipped of what needs SciPy, where that is missing
 
 # Errors are shares of the largest entry that is expected.
 ROUNDING = 1e-9  # sums in another order differ by less
@@ -89,7 +89,7 @@ def quiet():
 
 
 def stop_for_input(*_, **__):
-    """In place of the debugger, which would stop one line later."""
+    """In place of the debugger, which would stop at the line below, and that would be told."""
     raise RuntimeError(NO_INPUT)
 
 
@@ -104,7 +104,7 @@ def time_limit(seconds):
         raise OutOfTime
 
     before = signal.signal(signal.SIGPROF, end)
-    signal.setitimer(signal.ITIMER_PROF, seconds, seconds)
+    signal.setitimer(signal.ITIMER_PROF, seconds, seconds)  # again, if a bare except swallows it
     try:
         yield
     finally:
@@ -119,6 +119,7 @@ def told(error, where, folder):
         return f"{place}: {type(error).__name__}: {error.msg}\n{(error.text or '').strip()}"
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if Path(frame.filename).parent == folder]
+    # test.py lies beside the modules where the project's own are judged.
     theirs = [frame for frame in theirs if Path(frame.filename) != PROJECT / "test.py"]
     if not theirs:
         return f"{where} does not work: {first_line(error)}"
@@ -299,7 +300,11 @@ def parts_off(got, expected, limit):
 
 
 class Judge(unittest.TestCase):
-    """What the four test cases of the course have in common; each sets name and functions."""
+    """What the four test cases of the course have in common; each sets name and functions.
+
+    A function is its name in the module, mstep; its full name is em.mstep. "The import of em.py",
+    which may fail as well, stands among the full names.
+    """
 
     folder = PROJECT  # where the modules lie
     name = ""  # of the module
@@ -308,44 +313,48 @@ class Judge(unittest.TestCase):
     seconds = 10  # of processor time for a call
     only = ""  # what stands before a failure
     label = ""  # what a failure is told as: the test's name, or common.py
-    failed = set()  # "em.mstep", ...: a test that calls one of them is skipped
-    notes = {}  # {words: [functions]}: what passes the course, and would break elsewhere
-    unjudged = {}  # {module: why it is not judged}
+    failed = set()  # full names: a test that calls one of them is skipped
+    notes = {}  # {words: [full names]}: what passes the course, and would break elsewhere
+    without_scipy = {}  # {module: what to say of one that needs SciPy, where that is missing}
     data = None  # the folder of --data
     reference = None  # what test_solutions.txt says, as reference.read gives it
 
     def setUp(self):
-        """Import common.py, which all others need, and the module."""
+        """Import common.py, which all others need, and the module.
+
+        Of a folder without common.py the modules get ours.
+        """
         self.label = name_of(self) if self.name == "common" else "common.py"
         common = self.imported("common")
-        self.check_mixture("the import of common.py", common)
+        self.check_mixture(common)
         self.GaussianMixture = common.GaussianMixture
         self.label = name_of(self)
         self.module = common if self.name == "common" else self.imported(self.name)
 
     def imported(self, name):
         """A module of theirs; the test fails where it cannot be imported."""
-        function = f"the import of {name}.py"
-        self.wait_for(function)
-        if name in self.unjudged:
-            self.skipTest(NOT_JUDGED)
+        full = f"the import of {name}.py"
+        self.wait_for(full)
+        if name in self.without_scipy:
+            self.skipTest(NO_SCIPY)
         try:
             with quiet(), time_limit(self.seconds), working_in(self.folder):
                 return importlib.import_module(name)
         except OutOfTime:
-            words = f"{function} takes more than {self.seconds} seconds: a module should "
-            self.blame(function, words + "define functions, and run nothing")
+            words = f"{full} takes more than {self.seconds} seconds: a module should "
+            self.blame(full, words + "define functions, and run nothing")
         except (Exception, SystemExit) as error:
             self.skip_without_scipy(error, name)
-            words = told(error, function, self.folder)
+            words = told(error, full, self.folder)
             if getattr(error, "name", None) == name and isinstance(error, ModuleNotFoundError):
                 words = f"there is no {name}.py beside test.py"
-            self.blame(function, words)
+            self.blame(full, words)
 
-    def check_mixture(self, function, common):
+    def check_mixture(self, common):
         """Fail where common.py has another GaussianMixture than the course's."""
+        full = "the import of common.py"
         if not hasattr(common, "GaussianMixture"):
-            self.blame(function, "common.py has no GaussianMixture")
+            self.blame(full, "common.py has no GaussianMixture")
         try:
             mixture = common.GaussianMixture(1, 2, 3)
             fields = (mixture.mu, mixture.var, mixture.p)
@@ -353,28 +362,29 @@ class Judge(unittest.TestCase):
             fields = None
         if fields != (1, 2, 3):
             words = "common.GaussianMixture should have three fields, in this order: mu, var, p"
-            self.blame(function, words)
+            self.blame(full, words)
 
     def skip_without_scipy(self, error, module):
         """Judge nothing of a module that needs SciPy where it is missing: that is no mistake."""
         if isinstance(error, ModuleNotFoundError) and error.name == "scipy":
             install = f"{sys.executable} -m pip install scipy"
             words = f"{module}.py needs scipy, as the course's starter does: {install}"
-            self.unjudged[module] = words
-            self.skipTest(NOT_JUDGED)
+            self.without_scipy[module] = words
+            self.skipTest(NO_SCIPY)
 
-    def wait_for(self, *functions):
-        """Skip the test if one of the functions has failed."""
-        for function in functions:
-            if function in self.failed:
-                self.skipTest(WAITING + function)
+    def wait_for(self, *full_names):
+        """Skip the test if one of them has failed."""
+        for full in full_names:
+            if full in self.failed:
+                self.skipTest(WAITING + full)
 
     def has_failed(self, *functions):
+        """Whether one of the functions has failed."""
         return any(f"{self.name}.{function}" in self.failed for function in functions)
 
-    def blame(self, function, words):
-        """Fail, and remember the function."""
-        self.failed.add(function)
+    def blame(self, full, words):
+        """Fail, and remember what has failed by its full name."""
+        self.failed.add(full)
         self.fail(self.only + words)
 
     def for_components(self, K):
@@ -501,14 +511,14 @@ class Judge(unittest.TestCase):
             words += "rounded constant, or for one that is added against 0/0"
             self.note(answer.function, words)
             return
-        words, parts = self.explanation(mistakes.allowed, answer, expected, LIMIT)
-        if parts == off:
+        words, names = self.explanation(mistakes.allowed, answer, expected, LIMIT)
+        if names == off:
             self.note(answer.function, words)
             return
-        words, parts = self.explanation(mistakes.mistaken, answer, expected, LIMIT)
-        if not parts:
-            words, parts = self.why_unreliable(answer), off
-        self.blame_part(answer, parts[0], expected, LIMIT, [words, hint])
+        words, names = self.explanation(mistakes.mistaken, answer, expected, LIMIT)
+        if not names:
+            words, names = self.why_unreliable(answer), off
+        self.blame_part(answer, names[0], expected, LIMIT, [words, hint])
 
     def check_precision(self, answer):
         """Fail for numbers of too few digits, where they show."""
@@ -529,16 +539,16 @@ class Judge(unittest.TestCase):
 
         Returns:
             words: the mistake's; "" if there is none
-            parts: those that it explains
+            names: of the parts that it explains
         """
         off = parts_off(answer.got, expected, limit)
         first = "", []
         for words, code in table(self.name, answer.function):
-            parts = self.explained(code, answer, expected, limit)
-            if parts == off:
-                return words.format(**self.nouns), parts
-            if parts and not first[1]:
-                first = words.format(**self.nouns), parts
+            names = self.explained(code, answer, expected, limit)
+            if names == off:
+                return words.format(**self.nouns), names
+            if names and not first[1]:
+                first = words.format(**self.nouns), names
         return first
 
     def explained(self, code, answer, expected, limit):
@@ -610,8 +620,11 @@ class Judge(unittest.TestCase):
                 self.blame(full, f"{full}, on test_incomplete.txt: {words}")
 
     def course_data(self, name):
-        """A matrix of the course's own, in the folder of --data."""
-        self.seconds = 900  # loops over 1,200 x 1,200 ratings take their time
+        """A matrix of the course's own, in the folder of --data.
+
+        The test is skipped where there is none: the reason is what it needs.
+        """
+        self.seconds = 900  # of a call with it: loops over 1,200 x 1,200 ratings take their time
         if self.data is None:
             if self.folder != PROJECT and (self.folder / name).is_file():
                 self.skipTest(f"--data {self.folder}")
@@ -622,7 +635,7 @@ class Judge(unittest.TestCase):
 
     def check_published(self, function, what, got, figure):
         """A published figure, to the last of its four decimals."""
-        if not abs(got - figure) <= 0.51e-4:
+        if not abs(got - figure) <= 0.51e-4:  # half of the last decimal, and rounding errors
             full = f"{self.name}.{function}"
             self.blame(full, f"{full}: {what} is {got:.4f}, the course published {figure:.4f}")
 
@@ -663,8 +676,8 @@ class Verdict(unittest.TestResult):
         self.passed = 0
         self.failures = []  # (name, words); the words on test_solutions.txt itself have no name
         self.waiting = []  # names
-        self.not_judged = 0  # tests
-        self.needs = []  # of the tests that are skipped for other reasons
+        self.without_scipy = 0  # tests
+        self.needs = []  # what tests need that are skipped for other reasons
 
     def print_letter(self, test, letter, word):
         if self.verbose:
@@ -679,23 +692,25 @@ class Verdict(unittest.TestResult):
     def addSkip(self, test, reason):
         if reason.startswith(WAITING):
             self.waiting.append(name_of(test))
-        elif reason == NOT_JUDGED:
-            self.not_judged += 1
+        elif reason == NO_SCIPY:
+            self.without_scipy += 1
         else:
             self.needs.append(reason)
         self.print_letter(test, "s", f"skipped: {reason}")
 
     def addFailure(self, test, err):
-        self.failures.append((test.label, str(err[1])))
-        self.print_letter(test, "F", "FAIL")
-        if self.failfast:
-            self.stop()
+        self.add(test, str(err[1]))
 
     def addError(self, test, err):
         """An exception of the judge's own code, with its traceback."""
         words = f"test.py does not work here: {first_line(err[1])}\n"
-        words += "".join(traceback.format_exception(*err))
-        self.addFailure(test, (err[0], words))
+        self.add(test, words + "".join(traceback.format_exception(*err)))
+
+    def add(self, test, words):
+        self.failures.append((test.label, words))
+        self.print_letter(test, "F", "FAIL")
+        if self.failfast:
+            self.stop()
 
     def tell(self):
         """Print the failures, the verdict, and then the notes."""
@@ -715,7 +730,7 @@ class Verdict(unittest.TestResult):
             print(f"Waiting until that is mended: {names}{more}")
         if self.failures:
             print(f"\nMend this first: {self.failures[0][1].splitlines()[0]}")
-        elif self.not_judged:
+        elif self.without_scipy:
             if self.passed:
                 print("All is well in what could be judged.")
         elif not self.passed:
@@ -727,8 +742,8 @@ class Verdict(unittest.TestResult):
         counts = f"{self.passed} passed, {len(self.failures)} failed"
         if self.waiting:
             counts += f", {len(self.waiting)} waiting"
-        if self.not_judged:
-            counts += f", {self.not_judged} not judged"
+        if self.without_scipy:
+            counts += f", {self.without_scipy} not judged"
         if self.needs:
             needs = " and ".join(dict.fromkeys(self.needs))
             verb = "it needs" if len(self.needs) == 1 else "they need"

@@ -17,16 +17,15 @@ which `made` turns into a function, with the first and the last line that FRAMES
         rmse = np.abs(E).mean()
         return rmse
 
-Say a student's rmse returns 1.583 where test.py expects 2.051. The judge calls the changed rmse's
-with the same arguments, finds that this one returns 1.583, too, and says `common.rmse: it is a mean
-absolute error: square first`.
+Say a student's rmse returns 1.583 where test.py expects 2.051. The judge calls every rmse that a
+mistake makes with the same arguments, finds that this one returns 1.583, too, and says
+`common.rmse: it is a mean absolute error: square first`.
 
-- Words have one or more changes below them, made one after the other. Nothing in front of the arrow
-  means that the new line comes first.
+- Words have one or more changes below them, made one after the other, wherever the old text stands.
+  Nothing in front of the arrow means that the new line comes first. A backslash joins two lines.
 - A function may return several parts, as estep does, post and ll. A mistake explains those that are
   off if all that it changes comes out as the student's. Told is the first mistake that explains
-  all parts that are off, or else the first that explains some (of run, which returns what some
-  iteration gives, only one that explains all).
+  all parts that are off, or else the first that explains some (for run see model.py).
 - ALLOWED has the same form, and is tried first: what is right by the course, though not what the
   judge expects, and explains all that is off, becomes a note.
 - To add a mistake, add its words and its change, and nothing else: judge/check.py plants it.
@@ -122,6 +121,8 @@ bic = ll - P / 2 * np.log(n)
 }
 
 # The first lines and the last line that make a module's function of a text.
+# The text of run passes a mixture to every mstep: here it is unused. A count of 1 is compared as it
+# is, without a share for rounding: in what is compared with this no count is 1.
 NAIVE_MSTEP = """def mstep(X, post, *unused):
     rated = np.ones(X.shape)
     min_variance = 0
@@ -153,8 +154,8 @@ FRAMES = {
     },
 }
 
-# In the words {row}, {column}, {component} and {size} become point, column, component and d, or in
-# EM user, movie, type and |C_u|. A module's own mistakes are tried before those that it shares.
+# In the words {row}, {column}, {component} and {size} become the nouns of test.py's class: user,
+# movie, type and |C_u| in EM. A module's own mistakes are tried before those that it shares.
 MISTAKES = {}
 
 MISTAKES["estep"] = """

@@ -17,11 +17,13 @@ def ratings(seed, n=12, d=5, missing=0.3):
 
 
 def points(seed, n=12, d=2):
-    """(n, d) points of three clusters, with three decimals."""
+    """(n, d) points of three clusters, with three decimals; none is 0, missing in exact.py."""
     draw = np.random.RandomState(seed)
     noise = 2 * draw.randn(n, d)
     middles = 6 * draw.randn(3, d)
-    return (noise + middles[draw.randint(0, 3, n)]).round(3)
+    X = (noise + middles[draw.randint(0, 3, n)]).round(3)
+    X[X == 0] = 0.001
+    return X
 
 
 def start(X, K, seed):
@@ -40,6 +42,6 @@ def mixture_for(X, K, seed):
 
 
 def soft(n, K, seed):
-    """(n, K) posteriors; the first columns have the larger sums."""
+    """(n, K) posteriors, none near 0; the first columns have the larger sums, so no p is 1 / K."""
     post = (np.random.RandomState(seed).rand(n, K) ** 2 + 0.05) / np.arange(1, 2 * K, 2)
     return post / post.sum(axis=1, keepdims=True)

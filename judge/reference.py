@@ -50,8 +50,8 @@ def read(folder: Path) -> Reference:
     blocks = read_blocks(folder / "test_solutions.txt")
     if [label.lower() for label, _ in blocks] != [label.lower() for label, _, _ in BLOCKS]:
         expected = ", ".join(label for label, _, _ in BLOCKS)
-        found = ", ".join(label for label, _ in blocks)
-        raise ValueError(f"test_solutions.txt: expected the blocks {expected}, found {found}")
+        labels = ", ".join(label for label, _ in blocks)
+        raise ValueError(f"test_solutions.txt: expected the blocks {expected}, found {labels}")
     found = {}  # {(function, part): numbers}
     for (_, function, part), (_, numbers) in zip(BLOCKS, blocks):
         found[function, part] = numbers

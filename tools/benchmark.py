@@ -260,7 +260,7 @@ def filled(users, items, values, shape, hidden):
     X = np.zeros(shape)
     X[users, items] = values
     X[users[hidden], items[hidden]] = 0
-    fits = [program.fit(em, X, 4, seed) for seed in program.SEEDS]
+    fits = [program.fitted(em, X, 4, seed) for seed in program.SEEDS]
     best = max(fits, key=program.rounded_score)
     return em.fill_matrix(X, best.mixture)[users[hidden], items[hidden]]
 
