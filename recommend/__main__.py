@@ -59,7 +59,7 @@ from recommend.predict import (
     mean_rating,
     verdict,
 )
-from recommend.ratings import read_ratings
+from recommend.ratings import in_one_line, read_ratings, tidy
 
 OUT = Path("recommendations.csv")
 HIDDEN = 1000  # ratings to hide, if there are enough, to measure an error
@@ -85,7 +85,7 @@ def main():
     has_all = n_rated[chosen] == len(ratings.item_names)
     if options.user is not None:
         for u in chosen[has_all]:
-            show(f"{ratings.user_names[u]} has rated every item")
+            show(f"{in_one_line(ratings.user_names[u])} has rated every item")
     elif has_all.all():
         show("Every user has rated every item: there is nothing to recommend.")
     chosen = chosen[~has_all]
@@ -223,7 +223,7 @@ def find_users(ratings, names):
         names = ratings.user_names
     for name in names:
         if name not in numbers:
-            first = ", ".join(ratings.user_names[:3])
+            first = ", ".join(tidy(ratings.user_names[:3]))
             raise ValueError(
                 f"--user: no user is called {name!r}: the first are {first} (users without a "
                 "rating are left out)"
@@ -322,10 +322,11 @@ def best_items(ratings, matrix, chosen, top):
 def show_lists(lists):
     """Print a table for each user."""
     for user, best in lists:
-        width = max(4, *(len(row[0]) for row in best))
-        show(f"\nBest items for {user}")
+        rows = [tidy(row) for row in best]
+        width = max(4, *(len(item) for item, *_ in rows))
+        show(f"\nBest items for {in_one_line(user)}")
         show(f"{'item':{width}}  prediction  item_mean  item_ratings")
-        for item, prediction, mean, number in best:
+        for item, prediction, mean, number in rows:
             show(f"{item:{width}}  {prediction:>10}  {mean:>9}  {number:>12}")
 
 

@@ -112,12 +112,13 @@ def read_ratings(
         raise ValueError(f"{path}: expected at least one rating, got none")
 
     kept, n_repeated = last_of_each_pair(user_of, item_of, len(items))
+    first_user = in_one_line(next(iter(users)))
+    first_item = in_one_line(next(iter(items)))
     report = [
         f"{path.name}: {counted(len(values) + n_missing, 'line')}, separated by "
         f"{SEPARATORS[start.separator]}",
         columns_in_words(form),
-        f"First rating: user {next(iter(users))}, item {next(iter(items))}, "
-        f"rating {values[0]:.10g}",
+        f"First rating: user {first_user}, item {first_item}, rating {values[0]:.10g}",
     ]
     if start.comments:
         report.append(f"{counted(len(start.comments), 'line')} of comment at the start: skipped")
@@ -226,8 +227,13 @@ def fields_at_start(content, start, number):
 
 
 def tidy(fields):
-    """Fields without blanks around them, and without line ends within them."""
-    return [" ".join(field.split()) for field in fields]
+    """Fields, each in one line."""
+    return [in_one_line(field) for field in fields]
+
+
+def in_one_line(field):
+    """A field without blanks around it, and without line ends within it."""
+    return " ".join(field.split())
 
 
 def records(content, start):

@@ -271,6 +271,16 @@ class Recommend(Program):
         self.assertEqual(pairs, [['a, "b"', "y; z"], ["c", "\udce9"]])
         self.assertIn(b"\nc,\xe9,", self.out.read_bytes())
 
+    def test_names_with_line_ends_take_one_line_on_the_screen(self):
+        path = self.write("ratings.csv", '"a\n1",x,3\n"a\n1",y,4\nb,x,3\nb,"z\n2",5\n')
+        _, out, _ = self.call(path, "--user", "a\n1")
+        self.assertIn("\nFirst rating: user a 1, item x, rating 3\n", out)
+        self.assertRegex(out, r"\nBest items for a 1\nitem  .*\nz 2   .*\n$")
+        self.call(path, "--out", self.out)
+        self.assertEqual(
+            [row[:2] for row in self.rows(self.out)[1:]], [["a\n1", "z\n2"], ["b", "y"]]
+        )
+
     @unittest.skipUnless(os.name == "posix", "for the messages of Linux and macOS")
     def test_options_that_are_refused(self):
         """Before anything is computed, in a line that names the option."""
