@@ -107,7 +107,7 @@ def bic(X: np.ndarray, mixture: GaussianMixture, log_likelihood: float) -> float
     Args:
         X: (n, d) data
         mixture: GaussianMixture of K components
-        log_likelihood: float, of the mixture on X, in nats
+        log_likelihood: float, in nats, as run returns it
 
     Returns:
         float, in nats

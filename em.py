@@ -45,10 +45,9 @@ def estep(X: np.ndarray | Prepared, mixture: GaussianMixture) -> tuple[np.ndarra
 
     Returns:
         post: (n, K) array, exp(f - logsumexp_j f); every row sums to 1
-        ll: float, sum_u logsumexp_j f, in nats; exact to 1e-6 of its size for ratings up to 1000.
-            The expanded distance below loses digits of large ratings that hardly differ: of ratings
-            between 999,999 and 1e6 the log-likelihood may be off by 1e-3 of its size, and run end
-            elsewhere.
+        ll: float, sum_u logsumexp_j f, in nats. The expanded distance below loses digits of ratings
+            that are large beside their differences: ll is exact to 1e-6 of its size for ratings up
+            to 1000, to 1e-4 for ratings of 1e6 that differ by 5.
     """
     X, delta, n_rated, squares = prepare(X)
     # distance and f are (K, n), as their products are faster that way.
@@ -116,8 +115,9 @@ def run(
 
     Returns:
         mixture: GaussianMixture of the last M-step
-        post: (n, K) array, the posteriors under the mixture before that M-step
-        ll: float, the log-likelihood of the mixture before that M-step, in nats
+        post: (n, K) array, the posteriors of the last E-step
+        ll: float, in nats, the log-likelihood of the last E-step, which is that of the mixture
+            before the last M-step, as in the course
     """
     prepared = prepare(X)
     old_ll = -np.inf

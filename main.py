@@ -1,4 +1,6 @@
-"""The course project from top to bottom: K-means and EM on toy data, then EM on movie ratings.
+"""The course project from top to bottom: K-means and EM on toy data, EM on movie ratings.
+
+Its last step, beyond the course, predicts ratings that were hidden.
 
 python main.py                 the four steps, on the data files beside this file
 python main.py --data DIR      the same on the course's own files, or on matrices of yours
@@ -64,7 +66,7 @@ SEEDS = [0, 1, 2, 3, 4]  # the seeds of the fits
 TOY_K = [1, 2, 3, 4]  # the numbers of components to try
 NETFLIX_K = [1, 2, 3, 4, 8, 12]  # the numbers of user types to try
 BIC_IN_WORDS = "BIC: log-likelihood - (number of parameters / 2) log n; larger is better"
-LARGEST_RATING = 1e6  # em's distances lose too many digits of larger ones
+LARGEST_RATING = 1e6  # of larger ones em.estep's distances lose too many digits, see there
 MIN_VARIANCE = 0.25  # em.mstep's, in squared stars
 SAME_OPTIMUM = 0.001  # a seed within this share of the best seed's rise has found its optimum
 
@@ -531,24 +533,24 @@ def fitted(model, X, K, seed):
 def iterations(model, X, K, seed):
     """Yield the mixture, posteriors and log-likelihood of each E-step, by the course's rules.
 
-    run does the same, but returns its end alone.
+    run does the same, and returns the mixture after the last M-step.
     """
-    X = X.copy()
-    mixture, _ = start(X, K, seed)
+    data = X.copy()
+    mixture, _ = start(data, K, seed)
     if hasattr(model, "prepare"):  # our em's: it does once what no iteration changes
-        X = model.prepare(X)
+        data = model.prepare(data)
     old_ll = -math.inf
     while True:
-        post, ll = model.estep(X, mixture)
+        post, ll = model.estep(data, mixture)
         ll = as_number(ll)
         yield as_mixture(mixture), np.array(post), ll
         improved = ll - old_ll > 1e-6 * abs(ll)
         if not improved:
             return
         if model is em:
-            mixture = em.mstep(X, post, mixture)
+            mixture = em.mstep(data, post, mixture)
         else:
-            mixture = model.mstep(X, post)
+            mixture = model.mstep(data, post)
         old_ll = ll
 
 

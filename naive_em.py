@@ -70,8 +70,9 @@ def run(
 
     Returns:
         mixture: GaussianMixture of the last M-step
-        post: (n, K) array, the posteriors under the mixture before that M-step
-        ll: float, the log-likelihood of the mixture before that M-step, in nats
+        post: (n, K) array, the posteriors of the last E-step
+        ll: float, in nats, the log-likelihood of the last E-step, which is that of the mixture
+            before the last M-step, as in the course
     """
     old_ll = -np.inf
     while True:

@@ -193,7 +193,7 @@ it goes on after iteration 16, where the rule ends it: it should stop as soon as
 it goes on after iteration 16, where the rule ends it
     1e-6 => 1e-10
 it stops after iteration 2, it should after 16: is there no loop, return inside it
-    1e-6 => 1 / 10**-6
+    1e-6 => 1e6
 it stops after iteration 1, it should after 16: is there no loop, return inside it
     old = -np.inf => post, old = estep(X, mixture)
 the sign wrong

@@ -79,7 +79,7 @@ def quiet():
         stack.enter_context(mock.patch.object(sys, "breakpointhook", stop_for_input))
         stack.enter_context(mock.patch.object(pdb, "set_trace", stop_for_input))
         stack.enter_context(mock.patch.object(os, "_exit", sys.exit))
-        if "matplotlib" in sys.modules:  # no windows; where none can be, asking is an error
+        if "matplotlib" in sys.modules:  # use("TkAgg") opens windows, or fails where there are none
             no_windows = mock.patch.object(sys.modules["matplotlib"], "use", lambda *_, **__: None)
             stack.enter_context(no_windows)
         stack.enter_context(warnings.catch_warnings())
@@ -89,7 +89,7 @@ def quiet():
 
 
 def stop_for_input(*_, **__):
-    """In place of the debugger, which would stop at the line below, and that would be told."""
+    """In place of the debugger, which would fail one line later: that line would be blamed."""
     raise RuntimeError(NO_INPUT)
 
 
@@ -218,7 +218,7 @@ def values_of(names, result):
     """The values that a function returned, as many as names if it can be."""
     if len(names) == 1:
         return [result]
-    return list(result) if type(result) in (tuple, list) else []
+    return list(result) if type(result) in (tuple, list) else []  # not a mixture, a tuple, too
 
 
 def is_of_kind(name, value):
@@ -554,7 +554,7 @@ class Judge(unittest.TestCase):
     def explained(self, code, answer, expected, limit):
         """The parts that are off where code gives the same; [] where it gives anything else.
 
-        What code gives as expected, it does not explain: there the student's may be right or wrong.
+        Parts that the mistake leaves right are not compared: another one may be in them.
         """
         try:
             with quiet():
@@ -595,7 +595,7 @@ class Judge(unittest.TestCase):
         at = tuple(np.argwhere(~right)[0].tolist())
         name = part
         if at:
-            counted = [f"{label} {i + 1}" for label, i in zip(self.labels(part), at)]
+            counted = [f"{noun} {i + 1}" for noun, i in zip(self.index_nouns(part), at)]
             name = f"{part}[{', '.join(map(str, at))}] ({', '.join(counted)})"
         digits = 4
         while digits < 17 and f"{got[at]:.{digits}g}" == f"{expected[at]:.{digits}g}":
@@ -605,11 +605,11 @@ class Judge(unittest.TestCase):
             words += f" ({(~right).sum()} of {got.size} are off)"
         return words
 
-    def labels(self, part):
+    def index_nouns(self, part):
         """What the indices of an array count."""
         row, column, component = (self.nouns[key] for key in ("row", "column", "component"))
-        labels = {"mu": [component, column], "post": [row, component], "X_pred": [row, column]}
-        return labels.get(part, [component])
+        nouns = {"mu": [component, column], "post": [row, component], "X_pred": [row, column]}
+        return nouns.get(part, [component])
 
     def check_reference(self, function, got):
         """What a function makes of test_incomplete.txt stands in test_solutions.txt, to 1e-6."""
@@ -676,7 +676,7 @@ class Verdict(unittest.TestResult):
         self.passed = 0
         self.failures = []  # (name, words); the words on test_solutions.txt itself have no name
         self.waiting = []  # names
-        self.without_scipy = 0  # tests
+        self.not_judged = 0  # tests
         self.needs = []  # what tests need that are skipped for other reasons
 
     def print_letter(self, test, letter, word):
@@ -693,7 +693,7 @@ class Verdict(unittest.TestResult):
         if reason.startswith(WAITING):
             self.waiting.append(name_of(test))
         elif reason == NO_SCIPY:
-            self.without_scipy += 1
+            self.not_judged += 1
         else:
             self.needs.append(reason)
         self.print_letter(test, "s", f"skipped: {reason}")
@@ -730,7 +730,7 @@ class Verdict(unittest.TestResult):
             print(f"Waiting until that is mended: {names}{more}")
         if self.failures:
             print(f"\nMend this first: {self.failures[0][1].splitlines()[0]}")
-        elif self.without_scipy:
+        elif self.not_judged:
             if self.passed:
                 print("All is well in what could be judged.")
         elif not self.passed:
@@ -742,8 +742,8 @@ class Verdict(unittest.TestResult):
         counts = f"{self.passed} passed, {len(self.failures)} failed"
         if self.waiting:
             counts += f", {len(self.waiting)} waiting"
-        if self.without_scipy:
-            counts += f", {self.without_scipy} not judged"
+        if self.not_judged:
+            counts += f", {self.not_judged} not judged"
         if self.needs:
             needs = " and ".join(dict.fromkeys(self.needs))
             verb = "it needs" if len(self.needs) == 1 else "they need"

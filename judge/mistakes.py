@@ -30,8 +30,9 @@ mistake makes with the same arguments, finds that this one returns 1.583, too, a
   judge expects, and explains all that is off, becomes a note.
 - To add a mistake, add its words and its change, and nothing else: judge/check.py plants it.
 
-What is right comes from exact.py, and from RIGHT only where that would take long: in iterations
-beyond the end of a run, and for the X_pred of which test_solutions.txt has the RMSE.
+What is expected of a student comes from elsewhere (see test.py). RIGHT makes two things that help:
+the iterations beyond the end of a run, among which a longer run is looked for, and an X_pred whose
+RMSE test_solutions.txt has.
 """
 
 import functools
@@ -42,7 +43,8 @@ import numpy as np
 from judge.problems import Mixture
 
 # A key is a function, or module.function where only that module has such a text or mistake.
-# rated is True where an entry counts: everywhere in K-means and naive EM, at X != 0 in EM.
+# rated is True where an entry counts: everywhere in K-means and naive EM, at X != 0 in EM. The 1 in
+# mstep leaves rounding out: in nothing that is compared with it is a count exactly 1.
 RIGHT = {
     "kmeans.estep": """
 mu, var, p = mixture
@@ -121,8 +123,7 @@ bic = ll - P / 2 * np.log(n)
 }
 
 # The first lines and the last line that make a module's function of a text.
-# The text of run passes a mixture to every mstep: here it is unused. A count of 1 is compared as it
-# is, without a share for rounding: in what is compared with this no count is 1.
+# naive_em's run has EM's text, which passes a mixture to mstep: here it is unused.
 NAIVE_MSTEP = """def mstep(X, post, *unused):
     rated = np.ones(X.shape)
     min_variance = 0
@@ -866,7 +867,7 @@ def text_of(module, function):
 def changed_texts(module, function, table=MISTAKES):
     """[(words, changed text)] of a table for a function, the module's own mistakes first."""
     own = f"{module}.{function}"
-    keys = [own] if own in RIGHT else [own, function]
+    keys = [own] if own in RIGHT else [own, function]  # shared changes are of the shared text
     entries = "".join(table.get(key, "") for key in keys)
     first = {}  # of those that change the text in the same way: a module may have its own words
     for words, text in parse_entries(entries, text_of(module, function)):

@@ -54,10 +54,10 @@ class Model(Judge):
     """A test case for a model.
 
     It has a rule, and what the steps give from plain Python, {part: array}: expected_estep(X,
-    mixture) and expected_mstep(X, post, mixture), the mixture before.
+    mixture) and expected_mstep(X, post, before), where before is the mixture before the M-step.
     """
 
-    rule = LL_RULE
+    rule = None  # of when a run ends
 
     def why_endless(self, function):
         return f": {self.rule.endless}" if function == "run" else ""
@@ -147,12 +147,12 @@ class Model(Judge):
         if names == off:
             self.note("run", words)
             return
-        # What run returns may well be of another iteration: that explains all that is off, and a
-        # mistake that explains only some of it does not. Where no iteration gives it, it may.
         words, names = self.explanation(mistakes.mistaken, answer, expected, ROUNDING)
         with quiet():
             self.until_nothing_moves(X, steps)
         numbers = self.found(answer.got, steps, last)
+        # Where other iterations give all that run returned, a mistake that explains a part of it is
+        # dropped. Otherwise it is kept.
         if None in numbers:
             hint = self.why_of_none(answer)
             if not names:
@@ -160,11 +160,11 @@ class Model(Judge):
         else:
             if names != off:
                 words, names = "", off
-            exact = self.is_exact(answer.got, steps)
-            hint = self.which_iterations(numbers, exact, last, may_be_fixed=not words)
+            unique = self.is_unique(answer.got, steps)
+            hint = self.which_iterations(numbers, unique, last, may_be_fixed=not words)
         self.blame_part(answer, names[0], expected, ROUNDING, [words, hint])
 
-    def is_exact(self, got, steps):
+    def is_unique(self, got, steps):
         """Whether the score that run returned is that of one iteration only.
 
         Late iterations hardly differ: then it is not known how many run has made.
@@ -172,17 +172,17 @@ class Model(Judge):
         scores = [step[self.rule.score] for step in steps.values()]
         return sum(off_by(got[self.rule.score], score) <= ROUNDING for score in scores) == 1
 
-    def which_iterations(self, numbers, exact, last, may_be_fixed):
+    def which_iterations(self, numbers, unique, last, may_be_fixed):
         """From which iterations the mixture, the post and the score are, and what that says.
 
         Args:
             numbers: of these iterations
-            exact: whether the numbers are known exactly, see is_exact
+            unique: whether they are the only ones that give the same, see is_unique
             last: the number of the iteration after which the rule ends the run
             may_be_fixed: whether the number of iterations may be one written in the code
         """
         of_mixture, of_post, of_score = numbers
-        if min(numbers) > last and not exact:
+        if min(numbers) > last and not unique:
             return f"it goes on after iteration {last}, where the rule ends it: {self.rule.words}"
         if not of_mixture == of_post == of_score:
             words = f"it returns the mixture of iteration {of_mixture}, the post of {of_post} and "
@@ -221,13 +221,13 @@ class Model(Judge):
         return not self.has_failed("estep", "mstep", "run")
 
     def note_if_cut_short(self, X, K, seed):
-        """Note a run that ends before the rule ends it.
+        """Note a run of naive EM or EM that ends before the rule ends it.
 
         By the rule it has to go on for more than 200 iterations, as usual limits are 100 and 200.
         """
         if not self.run_is_right():
             return
         got = self.attempt("run", X, *start(X, K, seed))
-        if got and not self.rule_ends(exact_estep(X, mixture_of(got)), got):
+        if got and not self.rule_ends(exact_estep(X, mixture_of(got)), got):  # by one more E-step
             words = "a long run is cut short, by a limit on the number of iterations for example: "
             self.note("run", words + "let the rule alone stop it")

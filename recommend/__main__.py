@@ -117,7 +117,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         if message.endswith("required: FILE"):
-            message += ", which stands before --user"  # whose names are all words that follow
+            message += ", which stands before --user"  # which takes all words that follow it
         stop(message.removeprefix("argument "))
 
 

@@ -9,10 +9,11 @@ Function Approximation: A Gradient Boosting Machine, Annals of Statistics 29, 20
    all; then all items, which says how much a user rates above that.
 2. Seven rounds sort the users into K types by their residuals, and add to x_hat what the users of
    a type have in common. They find what many users share.
-3. In what is left noise prevails. So six rounds sort by what was known before the seven: three by
-   choices (which items a user rated, which tells about tastes: B. M. Marlin, R. S. Zemel, S. Roweis
-   and M. Slaney, Collaborative Filtering and the Missing at Random Assumption, UAI 2007), and three
-   by tastes (the residuals that the biases left). Sixteen types are small groups of neighbours.
+3. In what is left noise prevails. So six rounds sort into 16 types, small groups of neighbours, by
+   what was known before the seven: three by choices (which items a user rated, which tells about
+   tastes: B. M. Marlin, R. S. Zemel, S. Roweis and M. Slaney, Collaborative Filtering and the
+   Missing at Random Assumption, UAI 2007), and three by tastes (the residuals that the biases
+   left).
 
 Every round is made twice, with users as rows and then with items as rows, which are sorted into
 types by their users just so. And it is made from several seeds at once: the types that one random
@@ -24,8 +25,9 @@ start leads to are rough, and the mean over 15 of them is not.
             mu_lj = sum_i post_ij r_il / (sum_i post_ij delta_il + pull)
             x_hat_il grows by the mean over the seeds of sum_j post_ij mu_lj
 
-delta_il is 1 where row i has a rating in column l, else 0. The pull draws mu_lj towards 0 as if by
-so many more residuals of 0, since a mean of few residuals is mostly their noise. What each part
+delta_il is 1 where row i has a rating in column l, else 0. The pull, 60 for the biases and else 15,
+draws mu_lj towards 0 as if by so many more residuals of 0, since a mean of few residuals is mostly
+their noise. What each part
 gains, as the RMSE of a hidden tenth (tools/benchmark.py --accuracy; K = 4):
 
                               course's extract   MovieLens   FilmTrust   shipped data
@@ -89,9 +91,9 @@ def check_ratings(X: np.ndarray) -> np.ndarray:
     """Return X as a 2-D float array; ValueError if it is none, not finite, or holds no rating."""
     try:
         X = np.asarray(X, dtype=float)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError) as problem:
         kind = type(X).__name__
-        raise ValueError(f"X: expected a 2-D array of numbers, got a {kind}: {error}") from None
+        raise ValueError(f"X: expected a 2-D array of numbers, got a {kind}: {problem}") from None
     if X.ndim != 2:
         raise ValueError(f"X: expected a 2-D array, got one of shape {X.shape}")
     if not X.any():
@@ -133,32 +135,33 @@ def fit(
     tastes = matrix.residuals()  # an array of its own, which no later round changes
     var_of_tastes = matrix.mean_square(tastes)
     choices = matrix.choices()
+    # By a formula, as the choices of a Sparse are never made in full
     var_of_choices = mean_square_of_choices(matrix.delta)
     for number, view in enumerate(VIEWS):
         progress(number / len(VIEWS))
-        for rows in ("users", "items"):
-            residuals = turned(matrix.residuals(), rows)
-            delta = turned(matrix.delta, rows)
+        for side in ("users", "items"):
+            residuals = turned(matrix.residuals(), side)
+            delta = turned(matrix.delta, side)
             if view == "residuals":
                 var = matrix.mean_square(residuals)
                 post = types(residuals, delta, var, K, PULL, draws)
             elif view == "choices":
-                values = turned(choices, rows)
+                values = turned(choices, side)
                 post = types(values, None, var_of_choices, VIEW_K, VIEW_PULL, draws)
             else:
-                values = turned(tastes, rows)
+                values = turned(tastes, side)
                 post = types(values, delta, var_of_tastes, VIEW_K, VIEW_PULL, draws)
             # post and mu hold the types of all seeds, so their product is a sum over the seeds.
             mu = pulled_means(residuals, delta, post, PULL) / len(draws)
-            if rows == "users":
+            if side == "users":
                 matrix.add(post, mu)
             else:
                 matrix.add(mu, post)
 
 
-def turned(values, rows):
-    """Values of users x items, transposed if items are to be the rows; no number is copied."""
-    return values if rows == "users" else values.T
+def turned(values, side):
+    """A matrix of users x items, transposed if items are to be its rows; no number is copied."""
+    return values if side == "users" else values.T
 
 
 def add_biases(matrix):
@@ -180,7 +183,7 @@ def mean_square_of_choices(delta):
 
         mean delta^2 = m^2 + (mean a^2 - m^2) + (mean b^2 - m^2) + mean choices^2
 
-    and delta is 0 or 1, so that mean delta^2 is m.
+    delta is 0 or 1, so mean delta^2 is m, and mean choices^2 = m (1 + m) - mean a^2 - mean b^2.
     """
     of_rows, of_columns, mean = means_of(delta)
     var = mean * (1 + mean) - (of_rows**2).mean() - (of_columns**2).mean()
@@ -215,9 +218,8 @@ def types(values, mask, var, K, pull, draws):
     n = values.shape[0]
     K = min(K, n)
     starts = np.concatenate([draw.choice(n, K, replace=False) for draw in draws])
-    mu = np.ascontiguousarray(as_array(values[starts]).T) / (
-        1 + pull
-    )  # pulled_means of a single row
+    # What pulled_means gives of a type that has one row
+    mu = np.ascontiguousarray(as_array(values[starts]).T) / (1 + pull)
     post = posteriors(values, mask, mu, var, K)
     for _ in range(2):
         mu = pulled_means(values, mask, post, pull)
@@ -386,10 +388,10 @@ class Full:
 
 
 class Sparse:
-    """The same with the given ratings alone, so that time and memory grow with their number.
+    """The same with the given ratings alone: no matrix of users x items is made.
 
     Predictions are kept as the two factors of each half of a round, of which any prediction is a
-    sum of products. It needs SciPy.
+    sum of products: 15 kB for each user and each item, by the defaults of fit. It needs SciPy.
     """
 
     def __init__(self, users, items, values, shape):
@@ -497,7 +499,7 @@ def hidden_tenths(count: int, number: int = 1, split: int = 0) -> list[np.ndarra
 
 
 def mean_rating(values, hidden):
-    """The mean of the ratings that are not hidden, for each that is."""
+    """An array with the mean of the ratings that are not hidden, once for each that is."""
     return np.full(len(hidden), np.delete(values, hidden).mean())
 
 

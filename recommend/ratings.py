@@ -1,8 +1,9 @@
-"""Lines of user, item and rating in. Columns are not guessed: what is not clear is asked for.
+"""Read lines of user, item and rating. Columns are not guessed: what is not clear is asked for.
 
 The fields of a line are separated by the first of SEPARATORS that splits the first line into three
-or more. Which of them are the user, the item and the rating is told by --columns; or by a header
-with exactly one of NAMES for each; or, without a header, by place in lines of three or four fields.
+or more. Which of them are the user, the item and the rating is told by --columns; or by a header,
+maybe in a comment, with exactly one of NAMES for each; or, without a header, by place in lines of
+three or four fields.
 Anything else is a ValueError, whose one line says what to type.
 """
 
@@ -14,7 +15,6 @@ import re
 import sys
 from array import array
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -120,8 +120,11 @@ def read_ratings(
         columns_in_words(form),
         f"First rating: user {first_user}, item {first_item}, rating {values[0]:.10g}",
     ]
-    if start.comments:
-        report.append(f"{counted(len(start.comments), 'line')} of comment at the start: skipped")
+    n_skipped = len(start.comments)
+    if form.names is not None and not form.header:
+        n_skipped -= 1  # the names stand in a comment
+    if n_skipped:
+        report.append(f"{counted(n_skipped, 'line')} of comment at the start: skipped")
     if n_missing:
         are = "is" if n_missing == 1 else "are"
         report.append(f"{counted(n_missing, 'rating')} {are} missing: skipped")
@@ -202,10 +205,8 @@ def start_of(path, content):
     comments = [line.strip() for line in lead if not line.isspace()]
     for separator in SEPARATORS:
         start = Start(path, comments, len(lead), separator, [], [])  # their fields are yet to come
-        with suppress(ValueError):  # a wrong separator may split a field in quotation marks
-            lines = fields_at_start(content, start, 1)
-            if lines and len(lines[0]) >= 3:
-                break
+        if splits_the_first_line(content, start):
+            break
     else:
         line = next(lines_from(content, len(lead)), "")
         raise ValueError(
@@ -214,6 +215,15 @@ def start_of(path, content):
         )
     lines = fields_at_start(content, start, 2)
     return start._replace(first=lines[0], second=lines[-1])
+
+
+def splits_the_first_line(content, start):
+    """Whether a separator makes three fields or more of the first line."""
+    try:
+        lines = fields_at_start(content, start, 1)
+    except ValueError:  # of a quotation mark: a wrong separator may split the field that it begins
+        return False
+    return bool(lines) and len(lines[0]) >= 3
 
 
 def leads(line):
@@ -250,7 +260,7 @@ def records(content, start):
                 yield number, fields
         return
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
-    number = start.n_lead + 1
+    number = start.n_lead + 1  # of the line in which the next fields begin
     try:
         for fields in reader:
             if separator == " ":
@@ -312,7 +322,7 @@ def to_rating(word):
     if word.lower() in MISSING:
         return None
     value = to_number(word)
-    if not abs(value) <= LARGEST_RATING:
+    if not abs(value) <= LARGEST_RATING:  # True, too, where it is a NaN
         raise ValueError(f"expected a rating up to {LARGEST_RATING:.0f}, got {word[:40]!r}")
     return value
 
@@ -343,7 +353,7 @@ def check_width(line, fields, least, start, form):
             f"{where}: expected a user, an item and a rating, got {got[:60]!r}: leave out lines "
             "that lack one"
         )
-    if not any(fields[form.most :]):
+    if not any(fields[form.most :]):  # here there is a limit, or no line would be too long
         return
     numbers = " ".join(str(place + 1) for place in form.places)
     if form.names is not None and len(start.second) == form.most + 1:

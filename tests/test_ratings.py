@@ -213,6 +213,9 @@ class Reading(Program):
             self.read("  # one\n" + lines)[1][3], "1 line of comment at the start: skipped"
         )
         self.assertEqual(len(self.read("\n" + lines)[1]), 4)
+        _, report = self.read("# user item rating\n" + lines)
+        self.assertEqual(report[1], "Header: user = user, item = item, rating = rating")
+        self.assertEqual(len(report), 4)
         # A header in the last comment; its order counts, and it is asked about like any other
         for separator, header in [
             (",", "# item,user,rating"),
