@@ -6,11 +6,12 @@
 
 FAIL is what the course determines: on data like its own (points in the plane, more of them than
 components; ratings from 1 to 5 of up to 1,200 movies, every user has rated something), with its
-arguments, to 1e-6 (run to 1e-9, as iterations hardly differ; published figures to their last
-digit). What is right there and would break elsewhere is a note, which changes neither the verdict
-nor the exit status. How a module is judged stands in judge/judge.py; what is expected comes from
-judge/exact.py (plain Python, 50 digits), from test_solutions.txt or is worked out by hand;
-common.init's from problems.start, which draws as the course does. Our own tests are in tests/.
+arguments, to 1e-6 (published figures to their last digit; what run returns has to be nearer to the
+right iteration than to any other). What is right there and would break elsewhere is a note, which
+changes neither the verdict nor the exit status. How a module is judged stands in judge/judge.py;
+what is expected comes from judge/exact.py (plain Python, 50 digits), from test_solutions.txt or is
+worked out by hand; common.init's from problems.start, which draws as the course does. Our own tests
+are in tests/.
 """
 
 import argparse
@@ -101,8 +102,8 @@ class Kmeans(Model):
 
     def test_run(self):
         self.check_run(points(92, n=60), K=3, seed=92)
-        # Of seeds 0 to 4999 this one's last fall above 0 is the smallest share of the cost, 1.6e-4:
-        # of limits that are a share of the cost only a smaller one passes.
+        # The last fall of the cost is 1.6e-4 of it, the least of all in seeds 0 to 4999: a run whose
+        # limit is a larger share of the cost ends before it.
         self.check_run(points(2272, n=90), K=4, seed=2272)
 
     def test_published(self):
@@ -285,9 +286,9 @@ class Em(Model):
     def test_estep(self):
         for seed, K in [(0, 3), (1, 2), (2, 4), (3, 1)]:
             self.for_components(K)
-            X = np.flip(
-                ratings(seed)
-            ).copy()  # the first user's |C_u| is not d, which would pass for it
+            # Turned round, as the first user of ratings has rated all d movies: whoever takes d for
+            # |C_u| is off from the first entry on.
+            X = np.flip(ratings(seed)).copy()
             mixture = mixture_for(X, K, seed)
             self.check("estep", [X, mixture], exact_estep(X, mixture))
 
@@ -304,12 +305,9 @@ class Em(Model):
             self.for_components(K)
             X = ratings(seed, n=60)
             post = soft(60, K, seed)
-            if K == 4:
-                # The last forty agree, so types 3 and 4 get min_variance: type 3, whose variance is
-                # 0, and type 4, whose share of the first twenty leaves it a little above 0, which a
-                # floor for 0 alone would miss.
+            if K == 4:  # types 3 and 4 are of users who agree: both get min_variance
                 X[20:][X[20:] != 0] = 4
-                post[:20, 2:] = [0, 1e-4]
+                post[:20, 2:] = [0, 1e-4]  # some of users who differ: type 4's variance is not 0
                 post[20:40] = [0, 0, 1, 0]
                 post[40:] = [1e-4, 1e-4, 0, 1]
                 post /= post.sum(axis=1, keepdims=True)

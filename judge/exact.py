@@ -1,8 +1,8 @@
 """The oracle: the lecture's formulas in plain Python, a loop per sum, numbers of 50 digits.
 
-It shares no code with the modules that it is there to test. A matrix is a list of rows of Decimals,
-and an entry of 0 is missing; NumPy only draws the first means. tools/make_reference.py writes
-test_solutions.txt with the functions of part 1. Those of part 2 take arrays and return {part:
+It shares no code with the modules that it is there to test. In part 1 a matrix is a list of rows of
+Decimals, and an entry of 0 is missing; NumPy only draws the first means. tools/make_reference.py
+writes test_solutions.txt with these functions. Those of part 2 take arrays and return {part:
 array}; test.py and tests/ compare with what they give.
 """
 

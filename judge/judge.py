@@ -552,9 +552,10 @@ class Judge(unittest.TestCase):
         return first
 
     def explained(self, code, answer, expected, limit):
-        """The parts that are off where code gives the same; [] where it gives anything else.
+        """The parts that are off and that a mistake explains; code is a function that makes it.
 
-        Parts that the mistake leaves right are not compared: another one may be in them.
+        It explains the parts that it changes, if the student's are equal to them in all of these.
+        Otherwise it explains none, [].
         """
         try:
             with quiet():

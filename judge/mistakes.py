@@ -43,8 +43,8 @@ import numpy as np
 from judge.problems import Mixture
 
 # A key is a function, or module.function where only that module has such a text or mistake.
-# rated is True where an entry counts: everywhere in K-means and naive EM, at X != 0 in EM. The 1 in
-# mstep leaves rounding out: in nothing that is compared with it is a count exactly 1.
+# rated is True where an entry counts: everywhere in K-means and naive EM, at X != 0 in EM. In mstep
+# count >= 1 has no tolerance for rounding, as em.py has: no test compares it where a count is 1.
 RIGHT = {
     "kmeans.estep": """
 mu, var, p = mixture

@@ -135,10 +135,11 @@ class Model(Judge):
         arguments = [X, *start(X, K, seed)]
         answer = Answer("run", arguments, self.call("run", *arguments))
         steps, last = self.iterations(X, arguments[1])
+        # Within LIMIT of the last iteration, and no other is nearer
         if self.found(answer.got, steps, last) == [last, last, last]:
             return
+        # Another is nearer. Iterations may differ by less than LIMIT, but hardly by ROUNDING.
         expected = steps[last]
-        # Not the LIMIT of other checks: iterations next to each other may differ by less.
         off = parts_off(answer.got, expected, ROUNDING)
         if not off:
             return
@@ -151,13 +152,11 @@ class Model(Judge):
         with quiet():
             self.until_nothing_moves(X, steps)
         numbers = self.found(answer.got, steps, last)
-        # Where other iterations give all that run returned, a mistake that explains a part of it is
-        # dropped. Otherwise it is kept.
-        if None in numbers:
+        if None in numbers:  # no iteration gives it: a mistake that explains some of it is kept
             hint = self.why_of_none(answer)
             if not names:
                 words, names = self.why_unreliable(answer), off
-        else:
+        else:  # iterations give all of it: a mistake that explains less is dropped
             if names != off:
                 words, names = "", off
             unique = self.is_unique(answer.got, steps)

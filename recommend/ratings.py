@@ -443,11 +443,10 @@ def form_by_numbers(start, places):
             f"--columns: expected three different numbers from 1 to {widest}, got {got}: "
             f"{start.path} has {listed(start)}"
         )
-    # R's header has no name for the first field, the line's own name: it may even be too short to
-    # reach the rating's place, and its names are those of other fields.
+    # R writes a header that lacks the first field, so that it may not reach the rating's place.
     header = len(first) <= places[2] or not may_be_rating(first[places[2]])
     names = first if header else header_in_comment(start)
-    if len(names) < widest:
+    if len(names) < widest:  # then each name would stand for the field before its own
         names = None
     return Form(places, names, header, math.inf)
 
