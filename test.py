@@ -102,8 +102,8 @@ class Kmeans(Model):
 
     def test_run(self):
         self.check_run(points(92, n=60), K=3, seed=92)
-        # The last fall of the cost is 1.6e-4 of it, the least of all in seeds 0 to 4999: a run whose
-        # limit is a larger share of the cost ends before it.
+        # The last fall of the cost is 1.6e-4 of it, the least in seeds 0 to 4999: a run whose limit
+        # is a larger share of the cost ends before it.
         self.check_run(points(2272, n=90), K=4, seed=2272)
 
     def test_published(self):
