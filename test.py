@@ -4,14 +4,16 @@
     python test.py ~/netflix/em.py   judges em.py alone
     python test.py Em                judges the em.py beside test.py; without a name, all four
 
-FAIL is what the course determines: on data like its own (points in the plane, more of them than
-components; ratings from 1 to 5 of up to 1,200 movies, every user has rated something), with its
-arguments, to 1e-6 (published figures to their last digit; what run returns has to be nearer to the
-right iteration than to any other). What is right there and would break elsewhere is a note, which
-changes neither the verdict nor the exit status. How a module is judged stands in judge/judge.py;
-what is expected comes from judge/exact.py (plain Python, 50 digits), from test_solutions.txt or is
-worked out by hand; common.init's from problems.start, which draws as the course does. Our own tests
-are in tests/.
+FAIL is what the course determines. Its functions are called with its arguments, on data like its
+own: points in the plane, more of them than components; ratings from 1 to 5 of up to 1,200 movies,
+where every user has rated something. What they return has to be right to 1e-6 of its largest entry;
+published figures, to their last digit. What run returns has to be nearer to the right iteration
+than to any other. What is right there and would break elsewhere is a note, which changes neither
+the verdict nor the exit status.
+
+How a module is judged stands in judge/judge.py. What is expected comes from judge/exact.py (plain
+Python, 50 digits), from test_solutions.txt or is worked out by hand; common.init's from
+problems.start, which draws as the course does. Our own tests are in tests/.
 """
 
 import argparse
@@ -102,8 +104,8 @@ class Kmeans(Model):
 
     def test_run(self):
         self.check_run(points(92, n=60), K=3, seed=92)
-        # The last fall of the cost is 1.6e-4 of it, the least in seeds 0 to 4999: a run whose limit
-        # is a larger share of the cost ends before it.
+        # The limit is a number. A run with a share of the cost as its limit ends too early here,
+        # unless that is below 1.6e-4, the share of the last fall: the least in seeds 0 to 4999.
         self.check_run(points(2272, n=90), K=4, seed=2272)
 
     def test_published(self):
@@ -307,9 +309,10 @@ class Em(Model):
             post = soft(60, K, seed)
             if K == 4:  # types 3 and 4 are of users who agree: both get min_variance
                 X[20:][X[20:] != 0] = 4
-                post[:20, 2:] = [0, 1e-4]  # some of users who differ: type 4's variance is not 0
+                # Some of users who differ: type 4's variance is not 0, as if only a 0 were replaced
+                post[:20, 2:] = [0, 1e-4]
                 post[20:40] = [0, 0, 1, 0]
-                post[40:] = [1e-4, 1e-4, 0, 1]
+                post[40:] = [0, 0, 0, 1]
                 post /= post.sum(axis=1, keepdims=True)
             old = mixture_for(X, K, seed)
             self.check_mstep([X, post, old, 0.25], self.expected_mstep(X, post, old))

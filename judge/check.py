@@ -86,6 +86,7 @@ points with three coordinates
     size = rated.sum(axis=1, keepdims=True) => size = 2
 """
 
+# inv of a diagonal matrix raises an error where an entry is 0.
 PASSING["em"] = """
 no note
     count >= 1 => count >= 1 - 1e-9

@@ -44,7 +44,7 @@ from judge.problems import Mixture
 
 # A key is a function, or module.function where only that module has such a text or mistake.
 # rated is True where an entry counts: everywhere in K-means and naive EM, at X != 0 in EM. In mstep
-# count >= 1 has no tolerance for rounding, as em.py has: no test compares it where a count is 1.
+# count >= 1 lacks em.py's tolerance for rounding: no test compares it where a count is just 1.
 RIGHT = {
     "kmeans.estep": """
 mu, var, p = mixture
@@ -926,7 +926,9 @@ def mistaken(module, function):
 def allowed(module, function):
     """[(words, function)] of what is right by the course, and only noted."""
     found = []
-    for step in FRAMES[module]:  # run calls the others: what is allowed there shows in it, too
+    # What is allowed in a step shows in run, too, which calls it. The other functions of such a
+    # module are the right ones, and explain nothing.
+    for step in FRAMES[module]:
         for words, text in changed_texts(module, step, ALLOWED):
             found.append((words, made(module, {step: text})[function]))
     return found

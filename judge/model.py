@@ -138,7 +138,8 @@ class Model(Judge):
         # Within LIMIT of the last iteration, and no other is nearer
         if self.found(answer.got, steps, last) == [last, last, last]:
             return
-        # Another is nearer. Iterations may differ by less than LIMIT, but hardly by ROUNDING.
+        # Another is nearer, or none is near. Iterations may differ by less than LIMIT, hardly by
+        # less than ROUNDING.
         expected = steps[last]
         off = parts_off(answer.got, expected, ROUNDING)
         if not off:

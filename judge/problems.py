@@ -42,6 +42,6 @@ def mixture_for(X, K, seed):
 
 
 def soft(n, K, seed):
-    """(n, K) posteriors, none near 0; the first columns have the larger sums, so no p is 1 / K."""
+    """(n, K) posteriors, none near 0; the first columns have the larger sums, so that p differ."""
     post = (np.random.RandomState(seed).rand(n, K) ** 2 + 0.05) / np.arange(1, 2 * K, 2)
     return post / post.sum(axis=1, keepdims=True)

@@ -385,7 +385,8 @@ def find_columns(start, columns):
             if places is not None:
                 return Form(places, names, names is first, len(names))
         looks_like_a_rating = may_be_rating(first[2]) and len(first) <= 4
-        # So does the header of a matrix whose items have numbers: userId,1,2 or, by R, 1,2,3
+        # So does the header of a matrix whose items have numbers: userId,1,2 (which has a name), or
+        # R's 1,2,3 (one field short).
         has_a_name = any(kinds_of(first))
         one_field_short = len(start.second) > len(first)
         if looks_like_a_rating and not (commented or has_a_name or one_field_short):
