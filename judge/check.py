@@ -82,6 +82,8 @@ an array of shape (1,)
     ll = row.sum() => ll = row.sum(axis=0)
 an array of shape (1, 1)
     ll = row.sum() => ll = row.sum(keepdims=True)
+naive EM has no least one
+    np.maximum(var, min_variance) => np.maximum(var, 0.25)
 points with three coordinates
     size = rated.sum(axis=1, keepdims=True) => size = 2
 """
