@@ -466,8 +466,10 @@ def to_numbers(words):
 
 def to_number(word):
     """The number that a word stands for; infinity if it is none."""
+    if "_" in word:
+        return math.inf
     try:
-        return math.inf if "_" in word else float(word)
+        return float(word)
     except ValueError:
         return math.inf
 

@@ -511,13 +511,12 @@ class Judge(unittest.TestCase):
             words += "rounded constant, or for one that is added against 0/0"
             self.note(answer.function, words)
             return
-        words, names = self.explanation(mistakes.allowed, answer, expected, LIMIT)
-        if names == off:
-            self.note(answer.function, words)
+        if self.is_allowed(answer, expected, LIMIT):
             return
         words, names = self.explanation(mistakes.mistaken, answer, expected, LIMIT)
         if not names:
-            words, names = self.why_unreliable(answer), off
+            words = self.why_unreliable(answer)
+            names = off
         self.blame_part(answer, names[0], expected, LIMIT, [words, hint])
 
     def check_precision(self, answer):
@@ -527,6 +526,14 @@ class Judge(unittest.TestCase):
             if value.dtype in (np.float16, np.float32):
                 words = f"{full} computes {part} in {value.dtype}, which has too few digits for "
                 self.blame(full, words + "the course's figures: use float64")
+
+    def is_allowed(self, answer, expected, limit):
+        """Whether what is right by the course explains all that is off; then a note says what."""
+        words, names = self.explanation(mistakes.allowed, answer, expected, limit)
+        explains_all = names == parts_off(answer.got, expected, limit)
+        if explains_all:
+            self.note(answer.function, words)
+        return explains_all
 
     def explanation(self, table, answer, expected, limit):
         """The mistake that explains all parts that are off, or else the first to explain some.

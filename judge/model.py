@@ -145,9 +145,7 @@ class Model(Judge):
         if not off:
             return
         self.check_precision(answer)
-        words, names = self.explanation(mistakes.allowed, answer, expected, ROUNDING)
-        if names == off:
-            self.note("run", words)
+        if self.is_allowed(answer, expected, ROUNDING):
             return
         words, names = self.explanation(mistakes.mistaken, answer, expected, ROUNDING)
         with quiet():
@@ -156,10 +154,12 @@ class Model(Judge):
         if None in numbers:  # no iteration gives it: a mistake that explains some of it is kept
             hint = self.why_of_none(answer)
             if not names:
-                words, names = self.why_unreliable(answer), off
+                words = self.why_unreliable(answer)
+                names = off
         else:  # iterations give all of it: a mistake that explains less is dropped
             if names != off:
-                words, names = "", off
+                words = ""
+                names = off
             unique = self.is_unique(answer.got, steps)
             hint = self.which_iterations(numbers, unique, last, may_be_fixed=not words)
         self.blame_part(answer, names[0], expected, ROUNDING, [words, hint])

@@ -110,7 +110,8 @@ class Pictures(MainProgram):
         self.assertEqual(titles(figure), ["all iterations", "magnified, from iteration 3"])
         labels = list(legend(figure).items())
         self.assertEqual(labels[0], ("seed 3, the best", main.BLUE))
-        same, worse = "seeds that end in the same optimum", "seeds that end in a worse optimum"
+        same = "seeds that end in the same optimum"
+        worse = "seeds that end in a worse optimum"
         self.assertEqual(dict(labels[1:]), {same: main.GREY, worse: main.ORANGE})
         short = seen(main.draw_convergence({0: [-5.0, -5.0]}, 0, "K = 2"))
         self.assertEqual(titles(short)[1], "magnified, from iteration 2")
@@ -159,7 +160,8 @@ class Pictures(MainProgram):
             assert_allclose(X, toy)
         self.assertEqual(numbers, [1, 2, 3, 4, 6, 7, 9, 12, 15, 20, 25, 32, 41])
         ax = plot.call_args.kwargs["ax"]
-        (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+        left, right = ax.get_xlim()
+        low, high = ax.get_ylim()
         room = np.array([*toy.min(axis=0) - [left, low], *[right, high] - toy.max(axis=0)])
         assert_allclose(room, np.full(4, 0.4 * toy.std()))
         with Image.open(path) as image:
