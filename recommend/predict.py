@@ -27,8 +27,8 @@ start leads to are rough, and the mean over 15 of them is not.
 
 delta_il is 1 where row i has a rating in column l, else 0. The pull, 60 for the biases and else 15,
 draws mu_lj towards 0 as if by so many more residuals of 0, since a mean of few residuals is mostly
-their noise. What each part
-gains, as the RMSE of a hidden tenth (tools/benchmark.py --accuracy; K = 4):
+their noise. What each part gains, as the RMSE of a hidden tenth (tools/benchmark.py --accuracy; K =
+4):
 
                               course's extract   MovieLens   FilmTrust   shipped data
     biases                          .873           .973        .822         .877
@@ -36,7 +36,7 @@ gains, as the RMSE of a hidden tenth (tools/benchmark.py --accuracy; K = 4):
     + choices and tastes            .754           .883        .751         .851
     the same with one seed          .797           .908        .766         .892
 
-The shipped data are three types of users and noise, all of which the seven rounds have found.
+The shipped data are three types of users, which the seven rounds have found, and noise.
 
 predict is compared with averages (a function below), which are the mean and such biases, too. The
 first round pulls its own harder: alone they predict worse, but they leave more to be found. The
@@ -287,10 +287,10 @@ def matrix_of(
 ) -> "Full | Sparse":
     """The given ratings as a Full, or as a Sparse if SciPy is there and under 10 % are given.
 
-    matrix = matrix_of(users, items, values, (n, d))
-    fit(matrix)
-    matrix.of_users(np.array([0, 7]))  # the predictions of two users for all items, rated ones, too
-    matrix.at(users, items)  # those of pairs
+        matrix = matrix_of(users, items, values, (n, d))
+        fit(matrix)
+        matrix.of_users(np.array([0, 7]))  # predictions for two users, of rated items, too
+        matrix.at(users, items)  # those of pairs
 
     Args:
         users: (N,) array of whole numbers, the rows of the ratings
